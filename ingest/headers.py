@@ -1,0 +1,246 @@
+"""The header units of a FITS file: their cards, and where their data end (FITS 4.0, section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import NamedTuple
+
+from astropy.io import fits
+
+from ingest.stream import Stream, Unreadable
+
+BLOCK_BYTES = 2880
+CARD_BYTES = 80
+MAX_HEADER_BYTES = 16 << 20
+MAX_UNITS = 1000
+MAX_STORED_CHARACTERS = 1 << 20  # header text that the archive keeps of one product
+_BITPIX = (8, 16, 32, 64, -32, -64)
+# FITS 4.0, section 3.2: header bytes are ASCII 32 to 126. One byte stays one character, so cards keep
+# their columns.
+_PRINTABLE = bytes(code if 32 <= code <= 126 else ord("?") for code in range(256))
+
+
+class Remark(NamedTuple):
+    """Something in a file that is doubtful: the keyword that says it, and what is wrong with it."""
+
+    keyword: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """One header and data unit.
+
+    Attributes:
+        index: its number, the primary one is 0.
+        cards: the header's characters, 80 a card, up to and without END.
+        header: the parsed header; a tile-compressed image has the header of the image it holds.
+        data_bytes: size of its data, without padding.
+    """
+
+    index: int
+    cards: str
+    header: fits.Header
+    data_bytes: int
+
+    @cached_property
+    def is_table(self) -> bool:
+        """Whether the data are a table (and not a tile-compressed image in one)."""
+        is_table = text_of(self.header, "XTENSION") in ("BINTABLE", "TABLE", "A3DTABLE")
+        return is_table and value_of(self.header, "ZIMAGE") is not True
+
+    @cached_property
+    def is_groups(self) -> bool:
+        """Whether the data are random groups (FITS 4.0, section 6)."""
+        return self.index == 0 and _is_groups(self.header)
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of the axes in pixels, NAXIS1 first; empty where the unit has no pixels."""
+        if self.is_table or self.is_groups or not self.data_bytes:
+            return ()
+        return tuple(self.header[f"NAXIS{n}"] for n in range(1, self.header["NAXIS"] + 1))
+
+    @property
+    def text(self) -> str:
+        """The cards, one a line."""
+        starts = range(0, len(self.cards), CARD_BYTES)
+        return "\n".join(self.cards[start : start + CARD_BYTES].rstrip() for start in starts)
+
+
+def value_of(header: fits.Header, keyword: str) -> bool | int | float | str | None:
+    """Return a keyword's value as it stands; None where it is absent, undefined, or cannot be read."""
+    try:
+        value = header.get(keyword)
+    except (fits.VerifyError, ValueError):
+        return None
+    return value if isinstance(value, bool | int | float | str) else None
+
+
+def text_of(header: fits.Header, keyword: str) -> str:
+    """Return a keyword's text without blanks around it; '' where it is absent or no text."""
+    value = value_of(header, keyword)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def read_units(stream: Stream, size: int) -> tuple[list[Unit], list[Remark]]:
+    """Read all header units of a FITS file, passing over the data.
+
+    Args:
+        stream: the file, at its start.
+        size: bytes of the file on disk.
+
+    Returns:
+        The units in order, at least one, and what is doubtful about the file's structure.
+
+    Raises:
+        Unreadable: not FITS, damaged, or truncated.
+    """
+    units: list[Unit] = []
+    remarks: list[Remark] = []
+    while (raw := _read_header(stream, len(units), remarks)) is not None:
+        unit = _unit(len(units), raw, remarks)
+        _pass_over_data(stream, unit, size, remarks)
+        units.append(unit)
+        if len(units) == MAX_UNITS:
+            remarks.append(Remark("XTENSION", f"More than {MAX_UNITS} header units: the rest is not read."))
+            break
+    return units, remarks
+
+
+def stored_texts(units: list[Unit]) -> tuple[list[tuple[int, str]], list[Remark]]:
+    """Return (number of the unit, its cards one a line) as the archive keeps them, and a remark where cut."""
+    texts: list[tuple[int, str]] = []
+    left = MAX_STORED_CHARACTERS
+    for unit in units:
+        if left <= 0:
+            break
+        texts.append((unit.index, unit.text[:left]))
+        left -= len(unit.text)
+    if left >= 0:
+        return texts, []
+    return texts, [
+        Remark("END", f"Only the first {MAX_STORED_CHARACTERS} characters of the headers are kept.")
+    ]
+
+
+def _read_header(stream: Stream, index: int, remarks: list[Remark]) -> bytes | None:
+    """Return the bytes of the next header up to END, or None where no further unit begins."""
+    blocks: list[bytes] = []
+    while True:
+        block = stream.read(BLOCK_BYTES)
+        if not blocks and not _begins_unit(block, index, remarks):
+            return None
+        if len(block) < BLOCK_BYTES and _end_of(block) is None:
+            raise Unreadable(f"Truncated: the header of HDU {index} ends before its END card.")
+        blocks.append(block)
+        if (end := _end_of(block)) is not None:
+            blocks[-1] = block[:end]
+            return b"".join(blocks)
+        if len(blocks) * BLOCK_BYTES >= MAX_HEADER_BYTES:
+            raise Unreadable(
+                f"The header of HDU {index} has no END card within {MAX_HEADER_BYTES >> 20} MiB."
+            )
+
+
+def _begins_unit(block: bytes, index: int, remarks: list[Remark]) -> bool:
+    if index == 0:
+        if not block:
+            raise Unreadable("The file is empty.")
+        if not block.startswith(b"SIMPLE  ="):
+            raise Unreadable("Not a FITS file: it does not begin with the keyword SIMPLE.")
+        return True
+    if block.startswith(b"XTENSION="):
+        return True
+    if block.strip(b"\0 "):
+        remarks.append(Remark("XTENSION", f"Bytes that are no FITS extension follow HDU {index - 1}."))
+    return False
+
+
+def _end_of(block: bytes) -> int | None:
+    """Return where in a block the END card begins, or None."""
+    if b"END" not in block:
+        return None
+    for start in range(0, len(block) - 2, CARD_BYTES):
+        card = block[start : start + CARD_BYTES]
+        if card.startswith(b"END") and not card[3:].strip(b" \0"):
+            return start
+    return None
+
+
+def _unit(index: int, raw: bytes, remarks: list[Remark]) -> Unit:
+    cards = raw.translate(_PRINTABLE)
+    if raw != cards:
+        reason = f"The header of HDU {index} has bytes that FITS does not allow, kept as '?'."
+        remarks.append(Remark("XTENSION" if index else "SIMPLE", reason))
+    text = cards.decode("ascii")
+    header = fits.Header.fromstring(text)
+    size = _data_bytes(header, index)
+    return Unit(index, text, _of_image(header) if _is_compressed_image(header) else header, size)
+
+
+def _data_bytes(header: fits.Header, index: int) -> int:
+    """Return the size of a unit's data without padding (FITS 4.0, sections 4.4.1 and 6.1.1)."""
+    if _integer(header, "BITPIX", index, None) not in _BITPIX:
+        raise Unreadable(f"BITPIX of HDU {index} is {header['BITPIX']}, which FITS does not have.")
+    axes = [
+        _integer(header, f"NAXIS{n}", index, None)
+        for n in range(1, _integer(header, "NAXIS", index, None) + 1)
+    ]
+    if not axes:
+        return 0
+    if _is_groups(header):
+        axes = axes[1:]
+    groups = _integer(header, "GCOUNT", index, 1)
+    return abs(header["BITPIX"]) // 8 * groups * (_integer(header, "PCOUNT", index, 0) + prod(axes))
+
+
+def _integer(header: fits.Header, keyword: str, index: int, default: int | None) -> int:
+    try:
+        value = header.get(keyword, default)
+    except (fits.VerifyError, ValueError) as error:
+        raise Unreadable(f"{keyword} of HDU {index} cannot be read.") from error
+    if isinstance(value, bool) or not isinstance(value, int):
+        what = "is missing" if value is None else f"is {str(value)!r}, not an integer"
+        raise Unreadable(f"{keyword} of HDU {index} {what}.")
+    if (value < 0 and keyword != "BITPIX") or abs(value) >= 1 << 62:
+        raise Unreadable(f"{keyword} of HDU {index} is {value}, out of range.")
+    return value
+
+
+def _pass_over_data(stream: Stream, unit: Unit, size: int, remarks: list[Remark]) -> None:
+    if not stream.is_packed and unit.data_bytes > size:
+        raise Unreadable(_truncated(unit, f"the whole file has {size}"))
+    passed = stream.skip(unit.data_bytes)
+    if passed < unit.data_bytes:
+        raise Unreadable(_truncated(unit, f"only {passed} are there"))
+    padding = -unit.data_bytes % BLOCK_BYTES
+    if stream.skip(padding) < padding:
+        remarks.append(
+            Remark("NAXIS", f"The data of HDU {unit.index} lack their padding to {BLOCK_BYTES} bytes.")
+        )
+
+
+def _truncated(unit: Unit, found: str) -> str:
+    return f"Truncated: the data of HDU {unit.index} need {unit.data_bytes} bytes, {found}."
+
+
+def _is_compressed_image(header: fits.Header) -> bool:
+    return value_of(header, "ZIMAGE") is True and isinstance(value_of(header, "ZNAXIS"), int)
+
+
+def _is_groups(header: fits.Header) -> bool:
+    return value_of(header, "GROUPS") is True and value_of(header, "NAXIS1") == 0
+
+
+def _of_image(header: fits.Header) -> fits.Header:
+    """Return the header of the image in a tile-compressed table (FITS 4.0, section 10.1)."""
+    image = header.copy()
+    for n in range(1, header["ZNAXIS"] + 1):
+        image[f"NAXIS{n}"] = _integer(header, f"ZNAXIS{n}", 0, None)
+    image["NAXIS"] = header["ZNAXIS"]
+    if isinstance(value_of(header, "ZBITPIX"), int):
+        image["BITPIX"] = header["ZBITPIX"]
+    return image

@@ -1,0 +1,303 @@
+"""From the header units of a file to the columns of a product."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from astropy.io import fits
+
+from ingest import cameras, filters, formats, rules
+from ingest.footprint import Footprint, footprint, has_celestial_wcs, needs_lookup
+from ingest.headers import Remark, Unit, text_of
+from ingest.keywords import Keywords
+from ingest.position import header_position
+from ingest.spectral import SpectralAxis, has_spectrum, spectral_axis, table_axis
+from ingest.stream import Unreadable
+from ingest.targets import target_name
+from ingest.times import times
+from ost_vo.store.products import Metadata
+
+Columns = dict[str, Any]
+Opener = Callable[[], fits.HDUList]
+
+ARCSEC_PER_RADIAN = math.degrees(1.0) * 3600.0
+_AUXILIARY = ("WCSDVARR", "D2IMARR", "WCSCORR", "ERR", "DQ", "STAT", "MASK")
+# What astropy raises over files whose keywords contradict each other.
+_ASTROPY_FAILURES = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, fits.VerifyError)
+_CALIBRATION = ("bias", "dark", "flat", "wave")
+_WITHOUT_LIGHT = ("bias", "dark")
+_FLUX = re.compile(r"erg|jy\b|jansky|\bw[ /.*]*m|photon|mag\b", re.IGNORECASE)
+_COUNTS = re.compile(r"^(adu|counts?|dn|electrons?|e-|ct)\b", re.IGNORECASE)
+_REDUCED = ("CALSTAT", "CCDPROC", "FLATCOR", "ZEROCOR", "NCOMBINE", "STACKCNT")
+# What the switches of calibration pipelines say before a step is done.
+_NOT_DONE = ("PERFORM", "OMIT", "NO", "NONE", "F", "FALSE", "SKIPPED")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a product is described from.
+
+    Attributes:
+        path: relative to the data root.
+        units: the header units, at least one.
+        open: opens the file with astropy, for the few whose metadata lie in their data.
+        facility: name of the observatory.
+    """
+
+    path: str
+    units: Sequence[Unit]
+    open: Opener
+    facility: str
+
+
+def describe(source: Source) -> tuple[Metadata, list[Remark]]:
+    """Return the metadata of a file, and what is doubtful in it.
+
+    Raises:
+        Unreadable: the file holds no data.
+    """
+    unit = main_unit(source.units)
+    headers = [unit.header] if unit.index == 0 else [unit.header, source.units[0].header]
+    keywords = Keywords(headers)
+    columns: Columns = {**rules.numbers(keywords), **rules.texts(keywords), **rules.binnings(keywords)}
+    columns["exposure_type"] = rules.exposure_type(keywords)
+    _add_times(columns, keywords)
+    axis = _spectral_axis(source, unit, keywords)
+    columns["dataproduct_type"] = _dataproduct_type(unit, axis)
+    _add_camera(columns, unit, keywords)
+    _add_band(columns, axis, keywords)
+    _add_place(columns, source, unit, axis, keywords)
+    _add_target(columns)
+    _add_calibration(columns, unit, axis, keywords)
+    _add_names(columns, source, keywords)
+    return Metadata(**columns), keywords.remarks
+
+
+def main_unit(units: Sequence[Unit]) -> Unit:
+    """Return the unit that a product is described by: pixels before tables, spectra before other tables.
+
+    Of several images it is the first with a celestial WCS.
+
+    Raises:
+        Unreadable: no unit has data.
+    """
+    holding = [u for u in units if u.data_bytes and _extension_name(u) not in _AUXILIARY]
+    images = [u for u in holding if u.shape]
+    tables = [u for u in holding if u.is_table]
+    if images:
+        return next((u for u in images if len(u.shape) > 1 and has_celestial_wcs(u.header)), images[0])
+    if tables:
+        return next((u for u in tables if has_spectrum(u)), tables[0])
+    if holding:
+        return holding[0]
+    which = "its only header unit has no" if len(units) == 1 else f"none of its {len(units)} header units has"
+    raise Unreadable(f"No data: {which} pixels or rows of its own.")
+
+
+def _extension_name(unit: Unit) -> str:
+    return text_of(unit.header, "EXTNAME").upper()
+
+
+def _add_times(columns: Columns, keywords: Keywords) -> None:
+    found = times(keywords)
+    columns |= {name: getattr(found, name) for name in ("t_min", "t_max", "t_exptime", "hjd", "bjd")}
+
+
+def _spectral_axis(source: Source, unit: Unit, keywords: Keywords) -> SpectralAxis | None:
+    if unit.shape:
+        return spectral_axis(unit, keywords)
+    if not unit.is_table or not has_spectrum(unit):
+        return None
+
+    def read() -> fits.FITS_rec:
+        with source.open() as hdus:
+            return hdus[unit.index].data.copy()
+
+    try:
+        return table_axis(unit, read)
+    except _ASTROPY_FAILURES as error:
+        keywords.doubt("TFORM1", f"The rows cannot be read ({error}): the wavelengths are left open.")
+        return SpectralAxis(0, None, None, 0)
+
+
+def _dataproduct_type(unit: Unit, axis: SpectralAxis | None) -> str | None:
+    if unit.is_groups:
+        return "visibility" if "COMPLEX" in [text_of(unit.header, f"CTYPE{n}") for n in range(2, 8)] else None
+    if unit.is_table:
+        return "spectrum" if axis else "measurements"
+    spatial = [n for n in _real_axes(unit) if axis is None or n != axis.number]
+    if axis is None:
+        return "image" if len(spatial) > 1 else None
+    return "cube" if len(spatial) > 1 else "spectrum"
+
+
+def _real_axes(unit: Unit) -> list[int]:
+    """Return the numbers of the axes longer than one pixel; the first two always count in an image of two."""
+    return [n for n, length in enumerate(unit.shape, 1) if length > 1 or len(unit.shape) == 2]
+
+
+def _add_camera(columns: Columns, unit: Unit, keywords: Keywords) -> None:
+    """Fill instrument_name and, from the camera that it names, a missing pixel size."""
+    name = keywords.text("INSTRUME")
+    columns["instrument_name"] = name if cameras.is_informative(name) else None
+    camera = cameras.named(name) if name else None
+    binning = columns["binning_x"] or 1
+    if camera and columns["pixel_size"] is None:
+        columns["pixel_size"] = camera.pixel * binning
+    if columns["instrument_name"] is None and columns["pixel_size"] and len(unit.shape) >= 2:
+        width, height = unit.shape[0] * binning, unit.shape[1] * (columns["binning_y"] or binning)
+        _add_matching_camera(columns, keywords, columns["pixel_size"] / binning, width, height)
+
+
+def _add_matching_camera(columns: Columns, keywords: Keywords, pixel: float, width: int, height: int) -> None:
+    found = cameras.matching(pixel, width, height)
+    if len(found) == 1:
+        columns["instrument_name"] = found[0].name
+    elif found:
+        names = " or ".join(camera.name for camera in found)
+        keywords.doubt("INSTRUME", f"Names no camera; pixels and size fit {names}: left open.")
+
+
+def _add_band(columns: Columns, axis: SpectralAxis | None, keywords: Keywords) -> None:
+    if axis is not None:
+        columns |= {"em_min": axis.em_min, "em_max": axis.em_max, "em_xel": axis.em_xel or None}
+    elif columns["filter_name"] and columns["exposure_type"] not in _WITHOUT_LIGHT:
+        band = filters.band(columns["filter_name"])
+        columns |= {"em_min": band.em_min, "em_max": band.em_max}
+        if band.remark:
+            keywords.doubt("FILTER", band.remark)
+
+
+def _add_place(
+    columns: Columns, source: Source, unit: Unit, axis: SpectralAxis | None, keywords: Keywords
+) -> None:
+    """Fill position, field and region; frames that do not show the sky have none."""
+    is_image = columns["dataproduct_type"] in ("image", "cube")
+    if is_image:
+        columns["s_xel1"], columns["s_xel2"] = _celestial_shape(unit, axis)
+    if columns["exposure_type"] in _CALIBRATION:
+        return
+    found = _footprint(source, unit, keywords) if is_image and has_celestial_wcs(unit.header) else None
+    if found is not None:
+        columns |= _place_of(found)
+    elif (position := header_position(keywords)) is not None:
+        columns |= {"s_ra": position[0], "s_dec": position[1], "position_source": "header"}
+    if found is None and is_image:
+        _add_field_of_camera(columns)
+    columns["s_resolution"] = _resolution(keywords)
+
+
+def _celestial_shape(unit: Unit, axis: SpectralAxis | None) -> tuple[int, int]:
+    spatial = [length for n, length in enumerate(unit.shape, 1) if axis is None or n != axis.number]
+    return spatial[0], spatial[1]
+
+
+def _footprint(source: Source, unit: Unit, keywords: Keywords) -> Footprint | None:
+    found, remarks = _footprint_and_remarks(source, unit)
+    for remark in remarks:
+        keywords.doubt(*remark)
+    images = [u for u in source.units if len(u.shape) > 1 and has_celestial_wcs(u.header)]
+    others = [u for u in images if _extension_name(u) not in _AUXILIARY and u is not unit]
+    if found and others:
+        keywords.doubt("EXTNAME", f"{len(others) + 1} images: position and region are of HDU {unit.index}.")
+    return found
+
+
+def _footprint_and_remarks(source: Source, unit: Unit) -> tuple[Footprint | None, list[Remark]]:
+    if not needs_lookup(unit.header):
+        return footprint(unit, None)
+    try:
+        with source.open() as hdus:
+            return footprint(unit, hdus)
+    except _ASTROPY_FAILURES as error:
+        return None, [Remark("CPDIS1", f"The distortion tables cannot be read ({error}): no position.")]
+
+
+def _place_of(found: Footprint) -> Columns:
+    return {
+        "s_ra": found.s_ra,
+        "s_dec": found.s_dec,
+        "s_fov": found.s_fov,
+        "s_region": found.s_region,
+        "region": found.spoly,
+        "s_pixel_scale": found.s_pixel_scale,
+        "s_orientation": found.s_orientation,
+        "s_parity": found.s_parity,
+        "position_source": "wcs",
+    }
+
+
+def _add_field_of_camera(columns: Columns) -> None:
+    """Fill scale and field from pixel size [um] and focal length [mm]; the field is the frame's diagonal."""
+    pixel, focal = columns["pixel_size"], columns["focal_length"]
+    if not pixel or not focal:
+        return
+    columns["s_pixel_scale"] = pixel / 1000.0 / focal * ARCSEC_PER_RADIAN
+    diagonal = math.hypot(columns["s_xel1"], columns["s_xel2"]) * pixel / 1000.0
+    columns["s_fov"] = math.degrees(2 * math.atan(diagonal / (2 * focal)))
+
+
+def _resolution(keywords: Keywords) -> float | None:
+    """Return the resolution [arcsec] where its unit is sure: a radio beam, or as the comment says."""
+    beam = keywords.number("BMAJ", low=0.0, high=180.0)
+    if beam:
+        return beam * 3600.0
+    for keyword in ("SEEING", "FWHM"):
+        value = keywords.number(keyword, low=0.0, high=3600.0)
+        if value and "arcsec" in keywords.comment(keyword).lower():
+            return value
+    return None
+
+
+def _add_target(columns: Columns) -> None:
+    header_target = columns["header_target"]
+    if header_target and columns["exposure_type"] not in _CALIBRATION:
+        columns["target_name"] = target_name(header_target)
+
+
+def _add_calibration(columns: Columns, unit: Unit, axis: SpectralAxis | None, keywords: Keywords) -> None:
+    """Fill calib_level (ObsCore 1.1, section 4.2: 1 raw in a standard format, 2 calibrated) and o_ucd."""
+    flux_unit = keywords.text("BUNIT") or ""
+    has_flux = _FLUX.search(flux_unit) is not None
+    reduced = any(_says_reduced(keywords, keyword) for keyword in _REDUCED)
+    extracted = axis is not None and len(unit.shape) != 2 and axis.em_min is not None
+    columns["calib_level"] = 2 if has_flux or reduced or extracted else 1
+    if columns["dataproduct_type"] not in ("image", "cube", "spectrum"):
+        return
+    is_raw = columns["calib_level"] == 1 and not flux_unit and unit.header["BITPIX"] > 0
+    if has_flux:
+        columns["o_ucd"] = "phot.flux.density"
+    elif _COUNTS.match(flux_unit) or is_raw:
+        columns["o_ucd"] = "phot.count"
+
+
+def _says_reduced(keywords: Keywords, keyword: str) -> bool:
+    value = keywords.value(keyword)
+    if isinstance(value, int | float):
+        return value > 1  # of NCOMBINE and STACKCNT
+    return value is not None and value.upper() not in _NOT_DONE
+
+
+def _add_names(columns: Columns, source: Source, keywords: Keywords) -> None:
+    kind = columns["dataproduct_type"]
+    columns["media_type"] = formats.media_type(source.path, kind)
+    columns["dataproduct_subtype"] = columns["exposure_type"]
+    columns["obs_id"] = formats.without_suffixes(source.path)
+    columns["facility_name"] = keywords.text("OBSERVAT") or source.facility
+    columns["obs_title"] = _title(columns)
+
+
+def _title(columns: Columns) -> str:
+    """Return a line for people, such as 'light of M 31, filter B, 90 s'."""
+    what = columns["exposure_type"] or columns["dataproduct_type"] or "file"
+    if target := columns.get("target_name"):
+        what += f" of {target}"
+    if columns["filter_name"] and columns.get("em_min"):
+        what += f", filter {columns['filter_name']}"
+    if columns["t_exptime"] is not None:
+        what += f", {columns['t_exptime']:g} s"
+    return what

@@ -1,0 +1,1 @@
+"""A whole archive on one machine: private services below a state directory, under supervisord."""

@@ -1,0 +1,210 @@
+"""Bringing up a whole archive: PostgreSQL, Redis, the schema, DaCHS, the web service, the watcher."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg2
+
+from ost_vo.deployment import accounts, cluster, publisher
+from ost_vo.deployment.supervisor import Program, Supervisor
+from ost_vo.faults import FatalFault
+from ost_vo.settings import Settings
+from ost_vo.store import schema, site
+
+SERVE_SECONDS = 60
+PORT_SECONDS = 10
+REDIS = Path("/usr/bin/redis-server")
+
+Say = Callable[[str], None]
+
+
+class Archive:
+    """The services of one state directory.
+
+    Attributes:
+        settings: what the services are started with.
+        publisher_url: URL of the DaCHS server on loopback, once configured.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.publisher_url = ""
+        settings.state.mkdir(parents=True, exist_ok=True)
+        self._account = accounts.account(settings.state, Path(__file__), settings.data)
+        self._lock = _locked(settings.state)
+        account, state = self._account, settings.state
+        self._logs = account.own(state / "log")
+        account.own(settings.sockets, 0o700)
+        account.own(state / "jobs", 0o700)
+        self._cache = account.own(_kernel_cache(state))
+        self._supervisor = Supervisor(state, self._logs, settings.sockets)
+
+    def start_database(self, say: Say) -> None:
+        """Start PostgreSQL and Redis and bring the schema and the views up to date."""
+        settings, account = self.settings, self._account
+        cluster.await_previous(settings, account)
+        if not cluster.directory(settings).exists():
+            say("Making a PostgreSQL cluster")
+        cluster.initialise(settings, account)
+        self.publisher_url = publisher.configure(settings, account)
+        user = "root" if os.getuid() == 0 else account.user
+        self._supervisor.start(self._programs(), self._environment(), user)
+        self._supervisor.start_program("postgresql")
+        self._supervisor.start_program("redis")
+        # Takes a quarter of a minute the first time, while the database and DaCHS get ready.
+        warming = self._start_warming()
+        cluster.await_ready(settings)
+        self._migrate(say)
+        if warming.wait():
+            raise FatalFault("The kernels of the result streams do not compile.", f"See {self._logs / 'warm.log'}.")
+
+    def start_services(self, say: Say, *, dachs: bool = True) -> None:
+        """Start the web service, and wait until it answers; then DaCHS, which needs longer."""
+        settings = self.settings
+        _await_port(settings)
+        self._supervisor.start_program("web")
+        self._await_web()
+        if settings.broker:
+            self._supervisor.start_program("worker")
+        if dachs:
+            self._supervisor.start_program("dachs")
+        say(f"Serving on {settings.base_url}")
+
+    def start_watcher(self) -> None:
+        """Start watching the data root."""
+        self._supervisor.start_program("watcher")
+
+    def await_publisher(self) -> None:
+        """Return when DaCHS answers."""
+        self._await_answer("dachs", f"{self.publisher_url}/tap/availability")
+
+    def wait(self) -> int:
+        """Wait until somebody ends the supervisor."""
+        return self._supervisor.wait()
+
+    def stop(self) -> None:
+        """Stop everything that was started."""
+        self._supervisor.stop()
+        os.close(self._lock)
+
+    def _migrate(self, say: Say) -> None:
+        settings = self.settings
+        current = publisher.is_current(settings)
+        if not current:
+            say("Bringing the database up to date")
+            is_new = cluster.create_database(settings)
+            publisher.initialise(settings, self._account, database=is_new)
+        schema.upgrade(settings.dsn("ost_owner"))
+        if not current:
+            say("Importing the resource descriptors into DaCHS")
+            publisher.import_descriptors(settings, self._account)
+        with psycopg2.connect(settings.dsn("ost_owner")) as connection:
+            site.set_public_url(connection, settings.base_url)
+
+    def _start_warming(self) -> subprocess.Popen[bytes]:
+        """Compile the kernels that every web process loads, once for all of them."""
+        with (self._logs / "warm.log").open("wb") as log:
+            return subprocess.Popen(
+                self._account.command(sys.executable, "-m", "ost_vo.cli", "warm"),
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def _environment(self) -> dict[str, str]:
+        settings = self.settings
+        given = {key: value for key, value in os.environ.items() if not key.startswith("OST_VO_")}
+        ours = {
+            f"OST_VO_{name.upper()}": str(value)
+            for name, value in settings.model_dump().items()
+            if value is not None
+        }
+        cache = {"NUMBA_CACHE_DIR": str(self._cache), "PYTHONUNBUFFERED": "1"}
+        return {**given, **publisher.environment(settings), **ours, **cache}
+
+    def _programs(self) -> list[Program]:
+        settings, account = self.settings, self._account
+        redis_options = ["--port", "0", "--unixsocket", str(settings.sockets / "redis.sock")]
+        redis_options += ["--unixsocketperm", "700", "--dir", str(account.own(settings.state / "redis"))]
+        web = [sys.executable, "-m", "uvicorn", "--factory", "ost_vo.web.app:create_app"]
+        web += ["--host", settings.host, "--port", str(settings.port), "--no-access-log"]
+        web += ["--workers", str(settings.web_processes), "--timeout-graceful-shutdown", "5"]
+        watcher = [sys.executable, "-m", "ost_vo.cli", "watch"]
+        worker = [sys.executable, "-m", "ost_vo.cli", "work"]
+        return [
+            Program("postgresql", cluster.command(settings, account), "INT", 1),
+            Program("redis", account.command(REDIS, *redis_options), priority=2),
+            Program("dachs", publisher.command(account), priority=3),
+            Program("web", account.command(*web), priority=4),
+            Program("watcher", account.command(*watcher), priority=5),
+            Program("worker", account.command(*worker), priority=6),
+        ]
+
+    def _await_web(self) -> None:
+        settings = self.settings
+        self._await_answer("web", f"http://{settings.host}:{settings.port}/availability")
+
+    def _await_answer(self, program: str, url: str) -> None:
+        deadline = time.monotonic() + SERVE_SECONDS
+        while True:
+            try:
+                urllib.request.urlopen(url, timeout=5).close()
+                return
+            except (OSError, urllib.error.URLError) as error:
+                if time.monotonic() > deadline or not self._supervisor.is_running(program):
+                    words = self._supervisor.last_words(program)
+                    raise FatalFault(f"{program} does not answer at {url}: {error}", words) from error
+                time.sleep(0.05)
+
+
+def _kernel_cache(state: Path) -> Path:
+    """Return where compiled kernels are kept: in the virtual environment, whose code they belong to."""
+    environment = Path(sys.prefix)
+    is_ours = sys.prefix != sys.base_prefix and os.access(environment, os.W_OK)
+    return (environment if is_ours else state) / "kernels"
+
+
+def _locked(state: Path) -> int:
+    """Hold the state directory, so that two deployments never share one."""
+    descriptor = os.open(state / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise FatalFault(
+            f"An archive is already running on {state}.", "Stop it, or choose another OST_VO_STATE."
+        ) from None
+    return descriptor
+
+
+def _await_port(settings: Settings) -> None:
+    """Wait for the port, which the service of an earlier start may be about to leave.
+
+    Raises:
+        FatalFault: something else listens there.
+    """
+    deadline = time.monotonic() + PORT_SECONDS
+    while True:
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind((settings.host, settings.port))
+                return
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise FatalFault(
+                        f"Port {settings.port} of {settings.host} is taken: {error.strerror}.",
+                        "Choose another with OST_VO_PORT.",
+                    ) from error
+        time.sleep(0.1)

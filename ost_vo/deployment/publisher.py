@@ -1,0 +1,145 @@
+"""DaCHS as the publisher: its configuration, and the import of the descriptors in `resdir/`.
+
+DaCHS runs under the system's Python in processes of its own; nothing here imports it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+from ost_vo.deployment import cluster
+from ost_vo.deployment.accounts import Account
+from ost_vo.faults import FatalFault
+from ost_vo.settings import Settings
+from ost_vo.store import schema
+
+PROGRAM = Path("/usr/bin/dachs")
+DESCRIPTORS = ("obscore/q", "ost/q")
+_PROFILES = {"feed": "ost_publisher", "trustedquery": "ost_dachs", "untrustedquery": "adql"}
+
+
+def descriptors() -> Path:
+    """Return the directory of the resource descriptors."""
+    return Path(__file__).resolve().parents[2] / "resdir"
+
+
+def root(settings: Settings) -> Path:
+    """Return the directory of everything that DaCHS writes."""
+    return settings.state / "dachs"
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return what a DaCHS process needs in its environment."""
+    keep = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
+    return {**keep, "GAVOSETTINGS": str(root(settings) / "gavorc"), "HOME": str(root(settings))}
+
+
+def configure(settings: Settings, account: Account) -> str:
+    """Write DaCHS' configuration with a port that is free now.
+
+    Returns:
+        The URL of the DaCHS server, on loopback.
+    """
+    account.own(root(settings))
+    url = f"http://127.0.0.1:{free_port()}"
+    (root(settings) / "gavorc").write_text(_gavorc(settings, account, url))
+    profiles = account.own(root(settings) / "etc")
+    where = f"host = {settings.sockets}\nport = 5432\ndatabase = {cluster.DATABASE}\n"
+    (profiles / "dsn").write_text(where)
+    for profile, role in _PROFILES.items():
+        # DaCHS insists on a password; the cluster asks for none, its socket is closed to others.
+        (profiles / profile).write_text(f"include dsn\nuser = {role}\npassword = unused\n")
+    return url
+
+
+def is_current(settings: Settings) -> bool:
+    """Say whether the descriptors were imported as they are now."""
+    mark = root(settings) / "imported"
+    return mark.exists() and mark.read_text() == _digest()
+
+
+def initialise(settings: Settings, account: Account, *, database: bool) -> None:
+    """Make DaCHS' directories and, once in the life of a database, its tables there."""
+    dsn = f"host='{settings.sockets}' port=5432 user={cluster.SUPERUSER} dbname={cluster.DATABASE}"
+    _dachs(settings, account, "init", "-d", dsn, *([] if database else ["--nodb"]))
+
+
+def import_descriptors(settings: Settings, account: Account) -> None:
+    """Create the views and fill TAP_SCHEMA; data is not touched.
+
+    Raises:
+        FatalFault: DaCHS refused a descriptor; with what it said.
+    """
+    mark = root(settings) / "imported"
+    mark.unlink(missing_ok=True)
+    inputs = account.own(root(settings) / "inputs")
+    for descriptor in descriptors().iterdir():
+        shutil.copytree(descriptor, inputs / descriptor.name, dirs_exist_ok=True)
+    for descriptor_id in DESCRIPTORS:
+        _dachs(settings, account, "imp", descriptor_id)
+    mark.write_text(_digest())
+
+
+def validate(settings: Settings, account: Account) -> str:
+    """Return what `dachs val` says of the descriptors."""
+    return "".join(_dachs(settings, account, "val", descriptor) for descriptor in DESCRIPTORS)
+
+
+def command(account: Account) -> list[str]:
+    """Return the command of the DaCHS server."""
+    return account.command(PROGRAM, "serve", "start", "--foreground")
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback address that nothing listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _digest() -> str:
+    # A migration may have replaced what the views read: they are made anew for each revision.
+    digest = hashlib.sha256(schema.head().encode())
+    for path in sorted(descriptors().rglob("*.rd")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _dachs(settings: Settings, account: Account, *arguments: str) -> str:
+    result = subprocess.run(
+        account.command(PROGRAM, *arguments),
+        cwd=root(settings),
+        env=environment(settings),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = result.stdout + result.stderr
+    if result.returncode or "*** Error" in said:
+        raise FatalFault(f"dachs {arguments[0]} failed:\n{said.strip()}")
+    return said
+
+
+def _gavorc(settings: Settings, account: Account, url: str) -> str:
+    directory = str(root(settings)).replace("%", "%%")
+    return f"""[general]
+rootDir: {directory}
+gavoGroup: {account.group}
+group: {account.group}
+
+[web]
+serverURL: {url}
+serverPort: {url.rsplit(":", 1)[1]}
+bindAddress: 127.0.0.1
+user: {account.user}
+sitename: {settings.facility}
+
+[ivoa]
+authority: {settings.authority}
+"""

@@ -1,0 +1,1 @@
+"""Use cases, one a module: what the web and the command line call."""

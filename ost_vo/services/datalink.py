@@ -1,0 +1,184 @@
+"""DataLink: what belongs to a data set, and where to get it.
+
+Source: DataLink 1.1 sections 2 (parameters), 3 (response), 4 (service descriptors).
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from ost_vo.access.context import Context
+from ost_vo.faults import NotFoundFault, UsageFault
+from ost_vo.services import tap
+from ost_vo.services.archive import Archive
+from ost_vo.store import observations
+from ost_vo.store.observations import Product
+from ost_vo.vo import votable
+from ost_vo.vo.columns import Column
+from ost_vo.vo.parameters import Parameters
+from ost_vo.vo.sia import canonical_identifier
+from ost_vo.vo.votable import DATALINK_CONTENT_TYPE, Info, Param, ServiceDescriptor
+
+STANDARD_ID = "ivo://ivoa.net/std/DataLink#links-1.1"
+# Identifiers that one request is answered for; more are an overflow (section 2.1.1).
+MAX_IDENTIFIERS = 10_000
+
+# Section 3.2.
+COLUMNS = (
+    Column("ID", "char", "*", ucd="meta.id;meta.main", description="Identifier that was asked for"),
+    Column("access_url", "char", "*", ucd="meta.ref.url", description="Link to the data"),
+    Column("service_def", "char", "*", ucd="meta.ref", description="Service that works on the data"),
+    Column("error_message", "char", "*", ucd="meta.code.error", description="Why there is no link"),
+    Column("description", "unicodeChar", "*", ucd="meta.note", description="What the link leads to"),
+    Column("semantics", "char", "*", ucd="meta.code", description="What the link is to the data set"),
+    Column("content_type", "char", "*", ucd="meta.code.mime", description="Media type of the content"),
+    Column(
+        "content_length", "long", ucd="phys.size;meta.file", unit="byte", description="Size of the content"
+    ),
+    Column("content_qualifier", "char", "*", description="Kind of data product"),
+    Column(
+        "local_semantics",
+        "char",
+        "*",
+        ucd="meta.id.assoc",
+        description="Same kind of link in other data sets",
+    ),
+    Column("link_auth", "char", "*", ucd="meta.code", description="Whether the link needs a login"),
+    Column("link_authorized", "boolean", ucd="meta.code", description="Whether the caller may use the link"),
+)
+
+_Row = tuple[object, ...]
+
+
+def links(archive: Archive, parameters: Parameters, context: Context) -> tuple[bytes, str]:
+    """Return the links of every ID, and the media type of the document.
+
+    An ID that does not exist or that the caller may not see gets a row with an error message. The result ends
+    between two IDs where MAXREC does not let the rows of the next one in.
+
+    Raises:
+        UsageFault: RESPONSEFORMAT or MAXREC is wrong.
+        TransientFault: out of time or connections.
+    """
+    media_type = _media_type(parameters.one("RESPONSEFORMAT"))
+    limit = parameters.count("MAXREC")
+    limit = tap.maxrec(archive, parameters) if limit is not None else archive.settings.max_maxrec
+    wanted = list(dict.fromkeys(identifier.strip() for identifier in parameters.all("ID")))
+    rows, complete = _rows(archive, wanted[:MAX_IDENTIFIERS], context, limit)
+    is_whole = complete and len(wanted) <= MAX_IDENTIFIERS and (limit > 0 or not wanted)
+    document = votable.document(
+        COLUMNS,
+        rows,
+        status="OK" if is_whole else "OVERFLOW",
+        infos=(Info("standardID", STANDARD_ID),),
+        resources_after=(descriptor(archive),),
+    )
+    return document, media_type
+
+
+def product(archive: Archive, identifier: str, context: Context) -> Product:
+    """Return the data product with an identifier.
+
+    Raises:
+        NotFoundFault: there is none, or the caller may not see it.
+        TransientFault: out of time or connections.
+    """
+    found = _products(archive, [identifier], context).get(identifier)
+    if found is None:
+        raise _unknown(identifier)
+    return found
+
+
+def descriptor(archive: Archive, field: str | None = None) -> ServiceDescriptor:
+    """Describe the links service (sections 4.3 and 4.4).
+
+    Args:
+        archive: whose service it is.
+        field: ID of the FIELD in the same document whose values the service takes; None in its own answer.
+    """
+    params = (
+        Param("standardID", STANDARD_ID),
+        Param("accessURL", f"{archive.settings.base_url}/datalink/links"),
+        Param("contentType", DATALINK_CONTENT_TYPE),
+    )
+    inputs = (Param("ID", ucd="meta.id;meta.main", ref=field, description="Identifier of the data set"),)
+    if field is not None:
+        return ServiceDescriptor("datalink", params, inputs, None, "Links to the data")
+    formats = Param("RESPONSEFORMAT", description="Format of the response", options=("votable",))
+    return ServiceDescriptor(None, params, (*inputs, formats), "this", "Links to the data")
+
+
+def registry_part(archive: Archive) -> str:
+    """Return what the identifiers of the archive's data sets have before their ``?``."""
+    return f"ivo://{archive.settings.authority}/archive"
+
+
+def _products(archive: Archive, identifiers: list[str], context: Context) -> dict[str, Product]:
+    """Return the visible products by the identifiers as they were asked for."""
+    part = registry_part(archive)
+    stored = {given: canonical_identifier(given, part) for given in identifiers if "\0" not in given}
+    if not stored:
+        return {}
+    settings = {"statement_timeout": f"{archive.settings.sync_seconds}s", **context.database_settings()}
+    with archive.database.connection() as connection:
+        found = observations.by_identifier(connection, settings, list(stored.values()))
+    return {given: found[name] for given, name in stored.items() if name in found}
+
+
+def _rows(archive: Archive, identifiers: list[str], context: Context, limit: int) -> tuple[list[_Row], bool]:
+    """Return the rows up to the limit, and whether those are all."""
+    found = _products(archive, identifiers[: limit + 1], context)
+    rows: list[_Row] = []
+    for identifier in identifiers:
+        more = _links_of(archive, identifier, found.get(identifier))
+        if len(rows) + len(more) > limit:
+            return rows, False
+        rows += more
+    return rows, True
+
+
+def _links_of(archive: Archive, identifier: str, found: Product | None) -> list[_Row]:
+    if found is None:
+        return [_error_row(identifier, _unknown(identifier))]
+    if found.missing_since is not None:
+        missing = NotFoundFault(
+            f"The file has not been found on disk since {found.missing_since:%Y-%m-%d %H:%M} UTC."
+        )
+        return [_error_row(identifier, missing)]
+    url = f"{archive.settings.base_url}/files/{quote(found.path)}"
+    kind = f"#{found.product_type}" if found.product_type else None
+    data = (_description(found), "#this", found.media_type, found.file_size, kind)
+    return [(identifier, url, None, None, *data, None, "optional", True)]
+
+
+def _error_row(identifier: str, fault: NotFoundFault) -> _Row:
+    return (identifier, None, None, f"{fault.code}: {fault}", None, "#this", *[None] * 6)
+
+
+def _unknown(identifier: str) -> NotFoundFault:
+    return NotFoundFault(f"There is no data set {identifier!r}, or none that you may see.")
+
+
+def _description(found: Product) -> str:
+    """Say for people what a file is: ``light frame of M 67, filter V: 20260214/m67.fits``."""
+    what = f"{found.exposure_type} frame" if found.exposure_type else found.product_type or "file"
+    target = f" of {found.target}" if found.target else ""
+    through = f", filter {found.filter}" if found.filter else ""
+    return f"{'' if found.is_valid else 'invalidated: '}{what}{target}{through}: {found.path}"
+
+
+def _media_type(wanted: str | None) -> str:
+    """Return the media type to answer with (section 2.1.2).
+
+    Raises:
+        UsageFault: it is not that of a VOTable with TABLEDATA.
+    """
+    if wanted is None:
+        return DATALINK_CONTENT_TYPE
+    plain = "".join(wanted.lower().split()).replace('"', "")
+    name, _, details = plain.partition(";")
+    if name not in ("votable", votable.CONTENT_TYPE, "text/xml") or "serialization=binary" in details:
+        raise UsageFault(
+            f"There is no format {wanted!r} of links.", "Leave RESPONSEFORMAT out, or give votable."
+        )
+    return name if name == "text/xml" else DATALINK_CONTENT_TYPE

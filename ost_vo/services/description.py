@@ -1,0 +1,139 @@
+"""What the services say of themselves: capabilities, availability, tables.
+
+Source: VOSI 1.1; TAPRegExt 1.0; SIA 2.0 section 5; DataLink 1.1 section 5.
+"""
+
+from __future__ import annotations
+
+from lxml import etree
+
+from ost_vo.faults import NotFoundFault
+from ost_vo.services import formats
+from ost_vo.services.archive import Archive
+from ost_vo.vo import adql, vosi
+from ost_vo.vo.vosi import Capability, Interface
+
+_TAP = "ivo://ivoa.net/std/TAP"
+_OBSCORE = "ivo://ivoa.net/std/ObsCore#core-1.1"
+
+
+def tap_capabilities(archive: Archive) -> bytes:
+    """Return what the TAP service can do."""
+    base = f"{archive.settings.base_url}/tap"
+    interface = Interface(base, use="base", version="1.1")
+    tap = Capability(_TAP, (interface,), "tr:TableAccess", tuple(_tap_details(archive)))
+    tables = Capability(
+        "ivo://ivoa.net/std/VOSI#tables-1.1", (Interface(f"{base}/tables", version="1.1"),)
+    )
+    return vosi.capabilities([tap, *_self_description(base), tables])
+
+
+def sia_capabilities(archive: Archive) -> bytes:
+    """Return what the SIA service can do."""
+    base = f"{archive.settings.base_url}/sia"
+    query = Interface(f"{base}/query", use="base", version="2.0", query_types=("GET", "POST"))
+    return vosi.capabilities([Capability("ivo://ivoa.net/std/SIA#query-2.0", (query,)), *_self_description(base)])
+
+
+def datalink_capabilities(archive: Archive) -> bytes:
+    """Return what the DataLink service can do."""
+    base = f"{archive.settings.base_url}/datalink"
+    links = Interface(f"{base}/links", use="base", version="1.1", query_types=("GET", "POST"))
+    standard = "ivo://ivoa.net/std/DataLink#links-1.1"
+    return vosi.capabilities([Capability(standard, (links,)), *_self_description(base)])
+
+
+def availability(archive: Archive) -> bytes:
+    """Say that the service is up, once its database has answered.
+
+    Raises:
+        TransientFault: it does not.
+    """
+    with archive.database.connection():
+        return vosi.availability(True, archive.started)
+
+
+def tables(archive: Archive, detail: str) -> bytes:
+    """Return the tables that queries may name, with their columns where ``detail`` is ``max``."""
+    described = _descriptions(archive)
+    return vosi.tableset(
+        [
+            (
+                schema.name,
+                schema.description,
+                schema.utype,
+                [described[table.sql_name] for table in archive.published.catalogue if table.schema == schema.name],
+            )
+            for schema in archive.published.schemas
+            if any(table.schema == schema.name for table in archive.published.catalogue)
+        ],
+        detail,
+    )
+
+
+def table(archive: Archive, name: str) -> bytes:
+    """Return one table with its columns.
+
+    Raises:
+        NotFoundFault: there is no table of that name.
+    """
+    described = {key.lower(): value for key, value in _descriptions(archive).items()}
+    if name.lower() not in described:
+        raise NotFoundFault(f"There is no table {name}.", "/tap/tables lists the tables.")
+    return vosi.table(described[name.lower()])
+
+
+def _self_description(base: str) -> list[Capability]:
+    return [
+        Capability("ivo://ivoa.net/std/VOSI#capabilities", (Interface(f"{base}/capabilities"),)),
+        Capability("ivo://ivoa.net/std/VOSI#availability", (Interface(f"{base}/availability"),)),
+    ]
+
+
+def _tap_details(archive: Archive) -> list[etree._Element]:
+    element, settings = vosi.element, archive.settings
+    language = element("language", element("name", "ADQL"))
+    for version in ("2.0", "2.1"):
+        language.append(element("version", version, **{"ivo-id": f"ivo://ivoa.net/std/ADQL#v{version}"}))
+    language.append(element("description", "The Astronomical Data Query Language"))
+    for kind, features in adql.LANGUAGE_FEATURES.items():
+        language.append(_features(kind, features))
+    outputs = []
+    for form in formats.FORMATS:
+        output = element("outputFormat", element("mime", form.media_type))
+        output.extend(element("alias", alias) for alias in form.aliases)
+        if form.ivo_id:
+            output.set("ivo-id", form.ivo_id)
+        outputs.append(output)
+    model = element("dataModel", "ObsCore-1.1", **{"ivo-id": _OBSCORE})
+    duration = element("executionDuration", element("hard", str(settings.sync_seconds)))
+    limit = element("outputLimit")
+    limit.append(element("default", str(settings.default_maxrec), unit="row"))
+    limit.append(element("hard", str(settings.max_maxrec), unit="row"))
+    return [model, language, *outputs, duration, limit]
+
+
+def _features(kind: str, features: list[tuple[str, str]]) -> etree._Element:
+    group = vosi.element("languageFeatures", type=kind)
+    for form, description in features:
+        feature = vosi.element("feature", vosi.element("form", form))
+        if description:
+            feature.append(vosi.element("description", description))
+        group.append(feature)
+    return group
+
+
+def _descriptions(archive: Archive) -> dict[str, vosi.TableDescription]:
+    """Return every table by its qualified name."""
+    keys = archive.published.foreign_keys
+    return {
+        table.sql_name: vosi.TableDescription(
+            table.sql_name,
+            table.description,
+            table.utype,
+            table.columns,
+            [(key.target_table, key.columns, key.description) for key in keys if key.from_table == table.sql_name],
+        )
+        for table in archive.published.catalogue
+    }
+

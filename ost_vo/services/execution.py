@@ -1,0 +1,77 @@
+"""What an executor gets: one attempt to run one job."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ost_vo.access.context import Context
+from ost_vo.services.archive import Archive
+from ost_vo.settings import Settings
+from ost_vo.store.cancellation import Cancellation
+from ost_vo.vo.uws import Job, Result
+
+_PARTIAL = ".part"
+
+
+def directory(settings: Settings, job_id: str) -> Path:
+    """Return the directory of a job's results, which all web processes and workers share."""
+    return settings.state / "jobs" / job_id
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One attempt.
+
+    Attributes:
+        job: what to run, with its parameters and its ``execution_duration`` [s].
+        context: who asked, and in which scope.
+        directory: of the job's results.
+        cancellation: through which its queries are cancelled; work outside the database looks at
+            ``cancellation.requested`` now and then, and returns or raises.
+        started: when the attempt began, on the clock of ``time.monotonic`` [s].
+    """
+
+    job: Job
+    context: Context
+    directory: Path
+    cancellation: Cancellation = field(default_factory=Cancellation)
+    started: float = field(default_factory=time.monotonic)
+    _mark: str = field(default_factory=lambda: secrets.token_hex(4))
+
+    @property
+    def elapsed(self) -> float:
+        """How long it has been running [s]."""
+        return time.monotonic() - self.started
+
+    def prepare(self) -> None:
+        """Make the directory, and remove what a worker that died has left in it."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for path in self.directory.glob(f"*{_PARTIAL}"):
+            path.unlink(missing_ok=True)
+
+    def partial(self, result_id: str) -> Path:
+        """Return the file to write a result to; it is of this attempt alone."""
+        return self.directory / f"{result_id}.{self._mark}{_PARTIAL}"
+
+    def publish(self, results: Sequence[Result]) -> None:
+        """Put the results in their places, from one moment to the next."""
+        for result in results:
+            os.replace(self.partial(result.id), self.directory / result.id)
+
+    def discard(self) -> None:
+        """Remove what has not been published."""
+        for path in self.directory.glob(f"*.{self._mark}{_PARTIAL}"):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # it holds results, or is gone
+            self.directory.rmdir()
+
+
+# Runs a job and returns the results, which it has written to the partial files of the execution. A fault
+# ends the job in ERROR with its text.
+Executor = Callable[[Archive, Execution], Sequence[Result]]

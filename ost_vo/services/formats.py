@@ -1,0 +1,100 @@
+"""The formats that results come in, by the names that RESPONSEFORMAT may have.
+
+Source: DALI 1.1 section 3.4.3 (RESPONSEFORMAT); TAP 1.1 section 2.7.3; VOTable 1.4 section 8 (media types).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ost_vo.faults import UsageFault
+from ost_vo.store.results import Encoder
+from ost_vo.vo.binary2 import Binary2
+from ost_vo.vo.delimited import Csv, Tsv
+from ost_vo.vo.tabledata import TableData
+from ost_vo.vo.votable import CONTENT_TYPE, Envelope, ServiceDescriptor
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format of results.
+
+    Attributes:
+        media_type: what it is called where a client asks by a short name.
+        aliases: short names.
+        encoder: makes the encoder for one result, from the most rows and what a VOTable says besides.
+        ivo_id: identifier of the serialisation in TAPRegExt, if it has one.
+        equals: further media types that mean the same and come back as they were asked for.
+    """
+
+    media_type: str
+    aliases: tuple[str, ...]
+    encoder: Callable[[int | None, Envelope, tuple[ServiceDescriptor, ...]], Encoder]
+    ivo_id: str | None = None
+    equals: tuple[str, ...] = ()
+
+
+def _binary2(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, ...]) -> Encoder:
+    return Binary2(limit, resources_after=after, **envelope)
+
+
+def _tabledata(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, ...]) -> Encoder:
+    return TableData(limit, resources_after=after, **envelope)
+
+
+def _csv(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, ...]) -> Encoder:
+    del envelope, after
+    return Csv(limit)
+
+
+def _tsv(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, ...]) -> Encoder:
+    del envelope, after
+    return Tsv(limit)
+
+
+FORMATS = (
+    Format(CONTENT_TYPE, ("votable",), _binary2, equals=("text/xml", "application/xml")),
+    Format(
+        f"{CONTENT_TYPE};serialization=TABLEDATA",
+        ("votable/td",),
+        _tabledata,
+        "ivo://ivoa.net/std/TAPRegExt#output-votable-td",
+    ),
+    Format(
+        f"{CONTENT_TYPE};serialization=BINARY2",
+        ("votable/b2",),
+        _binary2,
+        "ivo://ivoa.net/std/TAPRegExt#output-votable-binary2",
+    ),
+    Format("text/csv;header=present", ("csv",), _csv, equals=("text/csv",)),
+    Format("text/tab-separated-values", ("tsv",), _tsv),
+)
+VOTABLES = FORMATS[:3]
+
+
+def choose(wanted: str | None, formats: tuple[Format, ...] = FORMATS) -> tuple[Format, str]:
+    """Return a format and the Content-Type to answer with.
+
+    Args:
+        wanted: the value of RESPONSEFORMAT; None for the default, VOTable.
+        formats: those to choose from.
+
+    Raises:
+        UsageFault: there is no such format.
+    """
+    if wanted is None:
+        return formats[0], formats[0].media_type
+    name = _plain(wanted)
+    for item in formats:
+        if name in item.aliases:
+            return item, item.media_type
+        if name in map(_plain, (item.media_type, *item.equals)):
+            return item, "".join(wanted.split())
+    known = ", ".join(alias for item in formats for alias in item.aliases)
+    raise UsageFault(f"There is no format {wanted!r}.", f"Formats: {known}, or their media types.")
+
+
+def _plain(name: str) -> str:
+    """Compare media types without regard to case, blanks and quotes (RFC 9110 section 8.3.1)."""
+    return "".join(name.split()).replace('"', "").lower()

@@ -1,0 +1,210 @@
+"""The jobs of callers: creating, listing and controlling them.
+
+Source: UWS 1.1 sections 2.1 (objects), 2.2.2.1 (job list filters), 2.2.3 (requests that change a job).
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ost_vo.access.context import Context
+from ost_vo.faults import AuthorizationFault, NotFoundFault, UsageFault
+from ost_vo.services.archive import Archive
+from ost_vo.services.execution import directory
+from ost_vo.services.worker import Dispatch, dispatch_nowhere
+from ost_vo.store.jobs import JobStore, NewJob
+from ost_vo.vo import uws
+from ost_vo.vo.parameters import Parameters
+from ost_vo.vo.uws import FINAL, Job, Phase, Result
+
+ID_BYTES = 16
+RUN, ABORT = "RUN", "ABORT"
+# Parameters that control a job and are none of its own (UWS 1.1 section 2.2.3).
+CONTROL = ("PHASE", "RUNID", "ACTION")
+RUN_ID_CHARACTERS = 256
+
+
+class Jobs:
+    """The jobs that a caller may see and control.
+
+    An anonymous job belongs to nobody: whoever knows its id may control it, and the list of an anonymous
+    caller shows all of them. A job of a user is that user's alone. Methods that take a job's id raise a
+    NotFoundFault where there is no such job of that kind, and an AuthorizationFault where it is another's.
+
+    Args:
+        archive: the open archive.
+        dispatch: tells a broker of a job that is QUEUED.
+    """
+
+    def __init__(self, archive: Archive, dispatch: Dispatch = dispatch_nowhere) -> None:
+        self._settings = archive.settings
+        self._store = JobStore(archive.jobs_database)
+        self._dispatch = dispatch
+
+    def create(self, kind: str, caller: Context, parameters: Parameters) -> str:
+        """Create a job, and start it where the parameters say PHASE=RUN; return its id.
+
+        Raises:
+            UsageFault: a control parameter is wrong. What the job itself gets is looked at when it runs.
+        """
+        phase = _requested_phase(parameters, (RUN,))
+        job_id = secrets.token_hex(ID_BYTES)
+        self._store.create(
+            NewJob(
+                id=job_id,
+                kind=kind,
+                phase=Phase.QUEUED if phase == RUN else Phase.PENDING,
+                owner_id=caller.user_id or None,
+                context=asdict(caller),
+                run_id=_run_id(parameters),
+                parameters=_own_parameters(parameters),
+                execution_duration=self._settings.job_seconds,
+                destruction=datetime.now(UTC) + timedelta(days=self._settings.job_days),
+            )
+        )
+        if phase == RUN:
+            self._dispatch(job_id)
+        return job_id
+
+    def get(self, kind: str, job_id: str, caller: Context) -> Job:
+        """Return a job."""
+        job = self._store.get(job_id) if job_id.isascii() else None
+        if job is None or job.kind != kind:
+            raise NotFoundFault(f"There is no job {job_id}.", "It may have been destroyed.")
+        if job.owner_id is not None and job.owner_id != caller.user_id:
+            raise AuthorizationFault(f"The job {job_id} is somebody else's.")
+        return job
+
+    def listing(self, kind: str, caller: Context, filters: Parameters) -> list[Job]:
+        """Return the caller's jobs, the newest first, filtered by PHASE, AFTER and LAST.
+
+        Raises:
+            UsageFault: a filter is wrong.
+        """
+        phases = {uws.phase(text) for text in filters.all("PHASE")} or set(Phase) - {Phase.ARCHIVED}
+        after = filters.one("AFTER")
+        last = filters.count("LAST")
+        return self._store.listing(
+            kind,
+            caller.user_id or None,
+            phases,
+            uws.moment(after, "AFTER") if after else None,
+            last,
+        )
+
+    def control(self, kind: str, job_id: str, caller: Context, parameters: Parameters) -> None:
+        """Start or abort a job, as PHASE says.
+
+        Starting a job that runs, and aborting one that has ended, change nothing.
+
+        Raises:
+            UsageFault: PHASE is wrong, or the job to start has ended.
+        """
+        job = self.get(kind, job_id, caller)
+        if _requested_phase(parameters, (RUN, ABORT), needed=True) == ABORT:
+            self._store.abort(job.id)
+        elif self._store.queue(job.id):
+            self._dispatch(job.id)
+        elif (phase := self.get(kind, job_id, caller).phase) in FINAL:
+            raise UsageFault(f"The job {job.id} has ended with {phase}.", "Create another one.")
+
+    def delete(self, kind: str, job_id: str, caller: Context) -> None:
+        """Destroy a job with its results, and abort it where it runs."""
+        job = self.get(kind, job_id, caller)
+        self._store.delete(job.id)
+        shutil.rmtree(directory(self._settings, job.id), ignore_errors=True)
+
+    def set_parameters(self, kind: str, job_id: str, caller: Context, parameters: Parameters) -> None:
+        """Give a job new parameters; those of other names stay.
+
+        Raises:
+            UsageFault: the job is not PENDING any more.
+        """
+        job = self.get(kind, job_id, caller)
+        new = _own_parameters(parameters)
+        names = {name for name, _ in new}
+
+        def replace(old: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+            return [*((name, value) for name, value in old if name not in names), *new]
+
+        if not self._store.change_parameters(job.id, replace, _run_id(parameters)):
+            raise UsageFault(
+                f"The job {job.id} is not PENDING: its parameters cannot change any more.",
+                "Create another one.",
+            )
+
+    def set_execution_duration(self, kind: str, job_id: str, caller: Context, parameters: Parameters) -> None:
+        """Say how long a job may run; 0 and what is beyond the limit of the archive become that limit.
+
+        Raises:
+            UsageFault: EXECUTIONDURATION is no number of seconds, or the job has begun to run.
+        """
+        job = self.get(kind, job_id, caller)
+        seconds = parameters.count("EXECUTIONDURATION")
+        if seconds is None:
+            raise UsageFault("EXECUTIONDURATION is missing.", "Give a number of seconds.")
+        limit = self._settings.job_max_seconds
+        if not self._store.set_execution_duration(job.id, min(seconds or limit, limit)):
+            raise UsageFault(
+                f"The job {job.id} has begun to run: its execution duration cannot change any more.",
+                "Create another one.",
+            )
+
+    def set_destruction(self, kind: str, job_id: str, caller: Context, parameters: Parameters) -> None:
+        """Say when a job is destroyed; a time beyond the limit of the archive becomes that limit.
+
+        Raises:
+            UsageFault: DESTRUCTION is no date and time.
+        """
+        job = self.get(kind, job_id, caller)
+        text = parameters.one("DESTRUCTION")
+        if text is None:
+            raise UsageFault("DESTRUCTION is missing.", "Give a date and time in UTC.")
+        latest = datetime.now(UTC) + timedelta(days=self._settings.job_max_days)
+        self._store.set_destruction(job.id, min(uws.moment(text, "DESTRUCTION"), latest))
+
+    def result(self, kind: str, job_id: str, caller: Context, result_id: str) -> tuple[Path, Result]:
+        """Return the file of a result, and what it is.
+
+        Raises:
+            NotFoundFault: the job has no such result.
+        """
+        job = self.get(kind, job_id, caller)
+        for result in job.results:
+            path = directory(self._settings, job.id) / result.id
+            if result.id == result_id and path.is_file():
+                return path, result
+        raise NotFoundFault(f"The job {job.id} has no result {result_id!r}; its phase is {job.phase}.")
+
+
+def _requested_phase(parameters: Parameters, known: Iterable[str], *, needed: bool = False) -> str | None:
+    text = parameters.one("PHASE")
+    if text is None and not needed:
+        return None
+    if text is None or text.strip().upper() not in known:
+        raise UsageFault(
+            f"PHASE={text or ''!r} asks for nothing that can be done.", f"Give {' or '.join(known)}."
+        )
+    return text.strip().upper()
+
+
+def _run_id(parameters: Parameters) -> str | None:
+    values = parameters.all("RUNID")
+    if not values:
+        return None
+    uws.check_text("RUNID", values[-1])
+    if len(values[-1]) > RUN_ID_CHARACTERS:
+        raise UsageFault(f"RUNID has more than {RUN_ID_CHARACTERS} characters.", "Give a shorter one.")
+    return values[-1]
+
+
+def _own_parameters(parameters: Parameters) -> list[tuple[str, str]]:
+    own = [(name, value) for name, value in parameters if name not in CONTROL]
+    for name, value in own:
+        uws.check_text(name, value)
+    return own

@@ -1,0 +1,68 @@
+"""SIA: from the parameters of a request to the images and cubes that it finds.
+
+Source: SIA 2.0 sections 2.1 (parameters) and 3.1 (response); DALI 1.1 section 3.4.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from ost_vo.access.context import Context
+from ost_vo.faults import FatalFault
+from ost_vo.services import datalink, formats, tap
+from ost_vo.services.archive import Archive
+from ost_vo.store import observations
+from ost_vo.store.results import AsyncResultStream, stream_async
+from ost_vo.vo import sia
+from ost_vo.vo.columns import Table
+from ost_vo.vo.parameters import Parameters
+from ost_vo.vo.votable import Envelope, Info, Param, ServiceDescriptor
+
+STANDARD_ID = "ivo://ivoa.net/std/SIA#query-2.0"
+
+
+async def query(archive: Archive, parameters: Parameters, context: Context) -> tuple[AsyncResultStream, str]:
+    """Search for images and cubes.
+
+    With MAXREC=0 the result has no rows, and describes the parameters as PARAMs named ``INPUT:...`` too.
+
+    Returns:
+        The chunks of the result, and its media type.
+
+    Raises:
+        UsageFault: a parameter is wrong.
+        TransientFault: out of time or connections.
+    """
+    form, media_type = formats.choose(parameters.one("RESPONSEFORMAT"))
+    limit = tap.maxrec(archive, parameters)
+    table = await asyncio.to_thread(_obscore, archive)
+    conditions = sia.conditions(parameters, datalink.registry_part(archive))
+    values, columns = sia.result_columns(table)
+    settings = archive.settings
+    envelope: Envelope = {
+        "infos": (Info("standardID", STANDARD_ID.partition("#")[0]),),
+        "params": () if limit else sia.inputs("INPUT:"),
+        "table": {"name": "observations"},
+    }
+    descriptors = (_self_description(archive), datalink.descriptor(archive, "obs_publisher_did"))
+    stream = await stream_async(
+        archive.database.connection,
+        observations.search(values, table.sql_name, conditions, limit),
+        columns,
+        form.encoder(limit, envelope, descriptors),
+        {"statement_timeout": f"{settings.sync_seconds}s", **context.database_settings()},
+        stall_seconds=settings.stall_seconds,
+    )
+    return stream, media_type
+
+
+def _obscore(archive: Archive) -> Table:
+    tables = archive.published.catalogue.find("obscore", "ivoa")
+    if not tables:
+        raise FatalFault("The table ivoa.obscore is not published.", "Import the resource descriptors.")
+    return tables[0]
+
+
+def _self_description(archive: Archive) -> ServiceDescriptor:
+    params = (Param("standardID", STANDARD_ID), Param("accessURL", f"{archive.settings.base_url}/sia/query"))
+    return ServiceDescriptor(None, params, sia.inputs(), "this", "Search for images and cubes (SIA 2.0)")

@@ -1,0 +1,257 @@
+"""Running jobs: inside the service, or for whoever hands over the id of a job.
+
+A worker gives signs of life for the jobs that it runs. Any worker that sweeps takes jobs from those that have
+fallen silent, destroys what is due, and removes files that belong to no job.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+
+from ost_vo.access.context import Context
+from ost_vo.faults import FatalFault, Fault
+from ost_vo.services import tap_jobs
+from ost_vo.services.archive import Archive
+from ost_vo.services.execution import Execution, Executor, directory
+from ost_vo.store.jobs import DELETED, Claim, JobStore
+from ost_vo.vo.uws import Failure, Phase, Result
+
+log = structlog.get_logger(__name__)
+
+EXECUTORS: Mapping[str, Executor] = {tap_jobs.KIND: tap_jobs.execute}
+
+# How often a job is tried when its workers die.
+ATTEMPTS = 3
+# Signs of life in the time after which a silent worker counts as dead.
+BEATS = 6
+# How long a slot without work waits for a notice before it looks at the queue all the same [s].
+IDLE_SECONDS = 10.0
+# After how long a job that nobody has taken is handed to the broker again [s].
+REMIND_SECONDS = 60.0
+# How long a stop waits for the queries that it has cancelled [s].
+STOP_SECONDS = 4.0
+# A transient fault so near to the end of the execution duration comes from it.
+_DURATION_REACHED = 0.95
+
+_LOST = Failure(
+    FatalFault.code, f"The archive stopped {ATTEMPTS} times while it was running this job.", transient=True
+)
+
+Dispatch = Callable[[str], None]
+
+
+def dispatch_nowhere(job_id: str) -> None:
+    """Do nothing: without a broker, the workers hear of a queued job from the database."""
+    del job_id
+
+
+class Worker:
+    """Runs jobs in threads of its own.
+
+    Args:
+        archive: the open archive.
+        slots: how many jobs this process takes from the queue at a time; 0 for none.
+        sweeps: whether it looks after the jobs of others.
+        dispatch: tells a broker of a job that is QUEUED.
+        executors: what runs each kind of job.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        slots: int,
+        *,
+        sweeps: bool = True,
+        dispatch: Dispatch = dispatch_nowhere,
+        executors: Mapping[str, Executor] = EXECUTORS,
+    ) -> None:
+        self._archive = archive
+        self._store = JobStore(archive.jobs_database)
+        self._sweeps = sweeps
+        self._dispatch = dispatch
+        self._executors = executors
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._stopping = threading.Event()
+        self._running: dict[str, Execution] = {}
+        self._news = threading.Condition()
+        self._news_count = 0
+        self._threads = [threading.Thread(target=self._keep, name="jobs keeper", daemon=True)]
+        self._threads += [
+            threading.Thread(target=self._serve, name=f"jobs {number}", daemon=True)
+            for number in range(slots)
+        ]
+
+    def start(self) -> None:
+        """Begin to run jobs."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Give running jobs back to the queue, and end the threads."""
+        self._stopping.set()
+        self.wake()
+        for execution in self._executions():
+            execution.cancellation.request()
+        for thread in self._threads:
+            thread.join(STOP_SECONDS)
+
+    def wake(self) -> None:
+        """Let the slots look at the queue."""
+        with self._news:
+            self._news_count += 1
+            self._news.notify_all()
+
+    def hear(self, job_id: str, phase: str) -> None:
+        """Take note that a job has a new phase: start it, or stop it."""
+        if phase == Phase.QUEUED:
+            self.wake()
+        elif phase in (Phase.ABORTED, DELETED):
+            for execution in self._executions():
+                if execution.job.id == job_id:
+                    execution.cancellation.request()
+
+    def run(self, job_id: str) -> Phase | None:
+        """Run a certain job in this thread, if it is QUEUED and nobody else takes it.
+
+        Returns:
+            The phase in which the job is then, None if there is no such job.
+
+        Raises:
+            TransientFault: the database cannot be reached; another worker will run the job.
+        """
+        self._run_next(job_id)
+        job = self._store.get(job_id)
+        return job.phase if job else None
+
+    def sweep(self) -> None:
+        """Look after the jobs of workers that are dead, and remove jobs and files that are due."""
+        settings = self._archive.settings
+        for job_id, phase in self._store.requeue_lost(settings.job_lost_seconds, ATTEMPTS, _LOST):
+            log.warning("job taken from a dead worker", job=job_id, phase=phase.value)
+            if phase is Phase.QUEUED:
+                self._dispatch(job_id)
+        for job_id in self._store.waiting(REMIND_SECONDS):
+            self._dispatch(job_id)
+        for job_id in self._store.destroy_expired():
+            log.info("job destroyed", job=job_id)
+        self._remove_orphans()
+
+    def _serve(self) -> None:
+        while not self._stopping.is_set():
+            seen = self._news_count
+            try:
+                found = self._run_next()
+            except Fault as fault:
+                log.warning("job not claimed or not settled", reason=str(fault))
+                found = False
+            if not found:
+                self._await_news(seen)
+
+    def _await_news(self, seen: int) -> None:
+        with self._news:
+            self._news.wait_for(lambda: self._news_count != seen, IDLE_SECONDS)
+
+    def _run_next(self, job_id: str | None = None) -> bool:
+        token = f"{self._name}:{secrets.token_hex(8)}"
+        claim = self._store.claim(list(self._executors), token, job_id)
+        if claim is None:
+            return False
+        with self._execution(claim) as execution:
+            # An abort between the claim and here has found nothing to cancel.
+            if self._store.beat([token]) and not self._stopping.is_set():
+                self._run(claim, execution)
+            elif self._stopping.is_set():
+                self._store.release(claim)
+        return True
+
+    @contextmanager
+    def _execution(self, claim: Claim) -> Iterator[Execution]:
+        where = directory(self._archive.settings, claim.job.id)
+        execution = Execution(claim.job, _context(claim.context), where)
+        self._running[claim.token] = execution
+        try:
+            yield execution
+        finally:
+            del self._running[claim.token]
+            execution.cancellation.end()
+            execution.discard()
+
+    def _run(self, claim: Claim, execution: Execution) -> None:
+        try:
+            execution.prepare()
+            results = self._executors[claim.job.kind](self._archive, execution)
+        except Fault as fault:
+            self._fail(claim, execution, fault)
+        except Exception:
+            log.exception("job failed", job=claim.job.id)
+            failure = FatalFault("The archive failed to run this job.", "The operators can see why.")
+            self._fail(claim, execution, failure)
+        else:
+            self._complete(claim, execution, results)
+
+    def _complete(self, claim: Claim, execution: Execution, results: Sequence[Result]) -> None:
+        with self._store.completing(claim, results) as won:
+            if won:
+                execution.publish(results)
+
+    def _fail(self, claim: Claim, execution: Execution, fault: Fault) -> None:
+        if execution.cancellation.requested:
+            if self._stopping.is_set():
+                self._store.release(claim)
+            return
+        seconds = claim.job.execution_duration
+        if fault.transient and execution.elapsed >= _DURATION_REACHED * seconds:
+            # UWS 1.1 section 2.1.4: as if somebody had aborted it.
+            message = f"The job was aborted: it ran longer than its execution duration of {seconds} s."
+            hint = "Narrow it, or set a longer executionduration before it runs."
+            self._store.fail(claim, Phase.ABORTED, Failure(fault.code, f"{message} {hint}", transient=True))
+        else:
+            self._store.fail(claim, Phase.ERROR, Failure(fault.code, str(fault), fault.transient))
+
+    def _executions(self) -> list[Execution]:
+        return list(self._running.values())
+
+    def _keep(self) -> None:
+        period = self._archive.settings.job_lost_seconds / BEATS
+        while not self._stopping.wait(period):
+            try:
+                self._beat()
+                if self._sweeps:
+                    self.sweep()
+            except Fault as fault:
+                log.warning("jobs not looked after", reason=str(fault))
+            except Exception:  # without this thread, the jobs here would count as lost
+                log.exception("jobs not looked after")
+
+    def _beat(self) -> None:
+        running = dict(self._running)
+        if not running:
+            return
+        for token in running.keys() - self._store.beat(running):
+            running[token].cancellation.request()
+
+    def _remove_orphans(self) -> None:
+        """Remove directories whose jobs have been destroyed, perhaps while nobody was there to do it."""
+        root = directory(self._archive.settings, "")
+        names = os.listdir(root) if root.is_dir() else []
+        for name in set(names) - self._store.existing(names):
+            shutil.rmtree(root / name, ignore_errors=True)
+
+
+def _context(values: Mapping[str, Any]) -> Context:
+    """Return the context that was written as JSON, which has no tuples."""
+    return Context(
+        user_id=values["user_id"],
+        scope_project_ids=tuple(values["scope_project_ids"]),
+        member_project_ids=tuple(values["member_project_ids"]),
+        min_privileges=values["min_privileges"],
+    )

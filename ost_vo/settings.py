@@ -1,0 +1,142 @@
+"""The settings: read once by the composition roots, frozen, validated; an unknown key is an error.
+
+Every setting is an environment variable with the prefix ``OST_VO_``, as in ``OST_VO_PORT=8001``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ost_vo.faults import UsageFault
+
+# The kernel takes 108 bytes for the path of a Unix socket, its closing NUL included (unix(7)).
+SOCKET_PATH_BYTES = 107
+
+
+class Settings(BaseSettings):
+    """What an installation decides.
+
+    Attributes are documented by their descriptions, which `docs/settings.md` repeats.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="OST_VO_", frozen=True, extra="forbid")
+
+    state: Path = Field(Path("var"), description="Directory of everything that the services write.")
+    data_root: Path | None = Field(
+        None, description="Root of the data files, only ever read. Default: the demo data below the state."
+    )
+    host: str = Field("127.0.0.1", description="Address that the web service listens on.")
+    port: int = Field(8000, ge=1, le=65535, description="Port that the web service listens on.")
+    public_url: str = Field(
+        "", description="URL under which the world sees the archive. Default: http://HOST:PORT."
+    )
+    authority: str = Field(
+        "ost.uni-potsdam.de",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,}$",
+        description="IVOA authority, the first part of every identifier that the archive gives.",
+    )
+    facility: str = Field("OST", description="Name of the observatory in facility_name.")
+    database: str = Field(
+        "", description="libpq connection string without a user. Default: the private cluster."
+    )
+    web_processes: int = Field(2, ge=1, le=64, description="Processes that answer requests.")
+    connections: int = Field(16, ge=2, le=500, description="Database connections of one web process.")
+    default_maxrec: int = Field(20_000, ge=1, description="Rows of a result when MAXREC is not given.")
+    max_maxrec: int = Field(10_000_000, ge=1, description="Rows of a result at the most.")
+    sync_seconds: int = Field(60, ge=1, description="Time that a synchronous query may take [s].")
+    stall_seconds: int = Field(
+        60, ge=1, description="Time that a client may leave a stream unread before its query ends [s]."
+    )
+    job_slots: int = Field(
+        2, ge=1, le=64, description="Jobs that one web process, or all workers of the broker, run at a time."
+    )
+    job_seconds: int = Field(
+        3600, ge=1, description="Execution duration of a job that asks for no other [s]."
+    )
+    job_max_seconds: int = Field(
+        86_400, ge=1, le=2_000_000, description="Execution duration of a job at the most [s]."
+    )
+    job_days: float = Field(7.0, gt=0, description="Time after which a job and its results go [d].")
+    job_max_days: float = Field(30.0, gt=0, le=3650, description="Its owner may extend that so far [d].")
+    job_lost_seconds: float = Field(
+        30.0, ge=0.5, description="Silence after which the worker of a job counts as dead [s]."
+    )
+    broker: bool = Field(
+        False, description="Whether Celery workers run the jobs, which hear of them through Redis."
+    )
+    watch: bool = Field(False, description="Whether `ost-vo run` watches the data root for new files.")
+    watch_delay: float = Field(
+        20.0, ge=0, description="Time without a change after which a new file is read [s]."
+    )
+    ingest_user: str = Field("ingest", description="Creator of the products that the watcher ingests.")
+    ingest_project: str = Field("OST", description="Project that newly ingested products belong to.")
+    ingest_privileges: int = Field(5, ge=1, le=5, description="Level that newly ingested products get.")
+
+    @field_validator("state", "data_root")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return Path(os.path.abspath(path.expanduser())) if path else path
+
+    @field_validator("public_url")
+    @classmethod
+    def _without_slash(cls, url: str) -> str:
+        return url.rstrip("/")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, values: dict[str, object]) -> dict[str, object]:
+        known = {f"OST_VO_{name.upper()}" for name in cls.model_fields}
+        unknown = sorted(key for key in os.environ if key.startswith("OST_VO_") and key not in known)
+        if unknown:
+            raise UsageFault(f"Unknown setting {', '.join(unknown)}.", "docs/settings.md lists the settings.")
+        return values
+
+    @cached_property
+    def base_url(self) -> str:
+        """The public URL, without a slash at the end."""
+        return self.public_url or f"http://{self.host}:{self.port}"
+
+    @cached_property
+    def data(self) -> Path:
+        """The root of the data files, with symbolic links resolved."""
+        return (self.data_root or self.state / "data").resolve()
+
+    @cached_property
+    def sockets(self) -> Path:
+        """The directory of the Unix sockets: below the state, or elsewhere where that path will not do.
+
+        It may be too long for the kernel, or have characters that DaCHS' database profiles cannot hold.
+        """
+        inside = self.state / "run"
+        fits = len(os.fsencode(inside / ".s.PGSQL.5432.lock")) <= SOCKET_PATH_BYTES
+        if fits and re.fullmatch(r"[\w./+@-]+", str(inside), re.ASCII):
+            return inside
+        digest = hashlib.sha256(os.fsencode(self.state)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"ost_vo-{digest}"
+
+    def dsn(self, role: str) -> str:
+        """Return the libpq connection string for a database role."""
+        where = self.database or f"host='{_quoted(self.sockets)}' port=5432 dbname=ost_vo"
+        return f"{where} user={role} application_name=ost_vo"
+
+
+def as_markdown() -> str:
+    """Return the table of all settings, as `docs/settings.md` has it."""
+    lines = ["| setting | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default in (None, "") else f"`{field.default}`"
+        lines.append(f"| `OST_VO_{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(path: Path) -> str:
+    """Escape a path for a libpq connection string (libpq-connect, section 34.1.1)."""
+    return str(path).replace("\\", "\\\\").replace("'", "\\'")

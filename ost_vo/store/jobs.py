@@ -1,0 +1,348 @@
+"""Jobs in the database. A phase changes by compare-and-set only: an UPDATE that names the phase it expects.
+
+So of two that want to change a job, one wins and the other learns that it lost. A running attempt is known by
+a token; what belongs to an attempt is written only while the job still names that token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg2
+from psycopg2.extras import DictCursor, DictRow, Json
+
+from ost_vo.faults import FatalFault
+from ost_vo.store.connections import Database
+from ost_vo.store.results import fault_of
+from ost_vo.vo.uws import Failure, Job, Phase, Result, sources
+
+# The channel on which the database tells of every change of phase, as "<job> <phase>", or "<job> DELETED".
+CHANNEL = "ost_jobs"
+DELETED = "DELETED"
+
+Parameter = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job about to be created; the attributes are those of :class:`Job`, and the context it will run in."""
+
+    id: str
+    kind: str
+    phase: Phase
+    owner_id: int | None
+    context: Mapping[str, Any]
+    run_id: str | None
+    parameters: Sequence[Parameter]
+    execution_duration: int
+    destruction: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job that a worker has taken.
+
+    Attributes:
+        job: as it was when it began to execute.
+        context: of the caller who created it.
+        token: of this attempt.
+    """
+
+    job: Job
+    context: Mapping[str, Any]
+    token: str
+
+
+class JobStore:
+    """The table of jobs.
+
+    Every method raises a TransientFault when the database cannot be reached.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, job: NewJob) -> None:
+        """Add a job, PENDING or QUEUED."""
+        values = {
+            **asdict(job),
+            "phase": job.phase.value,
+            "context": Json(job.context),
+            "parameters": Json([list(pair) for pair in job.parameters]),
+        }
+        statement = """
+            INSERT INTO archive.jobs (job_id, kind, phase, owner_id, context, run_id, parameters,
+                execution_duration, destruction, queued, heartbeat)
+            SELECT %(id)s, %(kind)s, %(phase)s, %(owner_id)s, %(context)s, %(run_id)s, %(parameters)s,
+                %(execution_duration)s, %(destruction)s, moment, moment
+            FROM (SELECT CASE WHEN %(phase)s = 'QUEUED' THEN clock_timestamp() END AS moment) AS queueing"""
+        with self._transaction() as cursor:
+            cursor.execute(statement, values)
+
+    def get(self, job_id: str) -> Job | None:
+        """Return a job, None if there is none of that id."""
+        statement = """
+            SELECT jobs.*, users.name AS owner
+            FROM archive.jobs LEFT JOIN archive.users ON users.user_id = jobs.owner_id
+            WHERE job_id = %s"""
+        with self._transaction() as cursor:
+            cursor.execute(statement, (job_id,))
+            row = cursor.fetchone()
+        return _job(row) if row else None
+
+    def listing(
+        self,
+        kind: str,
+        owner_id: int | None,
+        phases: Iterable[Phase],
+        after: datetime | None,
+        last: int | None,
+    ) -> list[Job]:
+        """Return jobs of one kind and owner, the newest first (UWS 1.1 section 2.2.2.1).
+
+        Args:
+            kind: of the jobs.
+            owner_id: whose; None for those of anonymous callers.
+            phases: the phases that count.
+            after: only those created later, None for all.
+            last: this many at most, None for all.
+        """
+        values = {
+            "kind": kind,
+            "owner": owner_id,
+            "phases": [phase.value for phase in phases],
+            "after": after,
+            "last": last,
+        }
+        statement = """
+            SELECT jobs.*, users.name AS owner
+            FROM archive.jobs LEFT JOIN archive.users ON users.user_id = jobs.owner_id
+            WHERE kind = %(kind)s AND owner_id IS NOT DISTINCT FROM %(owner)s AND phase = ANY (%(phases)s)
+                AND (%(after)s::timestamptz IS NULL OR jobs.created > %(after)s)
+            ORDER BY jobs.created DESC, job_id LIMIT %(last)s"""
+        with self._transaction() as cursor:
+            cursor.execute(statement, values)
+            return [_job(row) for row in cursor.fetchall()]
+
+    def queue(self, job_id: str) -> bool:
+        """Commit a job that is PENDING or HELD for execution; return whether it was."""
+        return self._changed(
+            """
+            UPDATE archive.jobs SET phase = 'QUEUED', queued = clock_timestamp(),
+                heartbeat = clock_timestamp()
+            WHERE job_id = %(job)s AND phase IN ('PENDING', 'HELD') RETURNING job_id""",
+            {"job": job_id},
+        )
+
+    def abort(self, job_id: str) -> bool:
+        """End a job that has not come to an end; return whether there was one to end."""
+        return self._changed(
+            """
+            UPDATE archive.jobs SET phase = 'ABORTED', ended = clock_timestamp()
+            WHERE job_id = %(job)s AND phase = ANY (%(before)s) RETURNING job_id""",
+            {"job": job_id, "before": [phase.value for phase in sources(Phase.ABORTED)]},
+        )
+
+    def delete(self, job_id: str) -> bool:
+        """Forget a job; return whether there was one."""
+        statement = "DELETE FROM archive.jobs WHERE job_id = %(job)s RETURNING job_id"
+        return self._changed(statement, {"job": job_id})
+
+    def change_parameters(
+        self, job_id: str, change: Callable[[Sequence[Parameter]], Sequence[Parameter]], run_id: str | None
+    ) -> bool:
+        """Change the parameters of a job that is PENDING; return whether it was.
+
+        Args:
+            job_id: the job.
+            change: from the old parameters to the new ones.
+            run_id: a new one, None to keep what there is.
+        """
+        with self._transaction() as cursor:
+            cursor.execute(
+                "SELECT parameters FROM archive.jobs WHERE job_id = %s AND phase = 'PENDING' FOR UPDATE",
+                (job_id,),
+            )
+            row = cursor.fetchone()
+            if row is None:
+                return False
+            parameters = change([(name, value) for name, value in row["parameters"]])
+            cursor.execute(
+                "UPDATE archive.jobs SET parameters = %s, run_id = coalesce(%s, run_id) WHERE job_id = %s",
+                (Json([list(pair) for pair in parameters]), run_id, job_id),
+            )
+            return True
+
+    def set_execution_duration(self, job_id: str, seconds: int) -> bool:
+        """Say how long a job may run; return whether it had not begun to."""
+        return self._changed(
+            """
+            UPDATE archive.jobs SET execution_duration = %(seconds)s
+            WHERE job_id = %(job)s AND phase IN ('PENDING', 'HELD', 'QUEUED') RETURNING job_id""",
+            {"job": job_id, "seconds": seconds},
+        )
+
+    def set_destruction(self, job_id: str, moment: datetime) -> bool:
+        """Say when a job will be destroyed; return whether there is such a job."""
+        return self._changed(
+            "UPDATE archive.jobs SET destruction = %(moment)s WHERE job_id = %(job)s RETURNING job_id",
+            {"job": job_id, "moment": moment},
+        )
+
+    def claim(self, kinds: Sequence[str], token: str, job_id: str | None = None) -> Claim | None:
+        """Take the job that has been QUEUED longest, or a certain one; None if there is none to take.
+
+        Args:
+            kinds: the kinds that the worker can run.
+            token: for the attempt that begins.
+            job_id: the only job to consider, None for any.
+        """
+        statement = """
+            UPDATE archive.jobs SET phase = 'EXECUTING', started = clock_timestamp(), worker = %(token)s,
+                heartbeat = clock_timestamp(), attempts = attempts + 1
+            WHERE phase = 'QUEUED' AND job_id = (
+                SELECT job_id FROM archive.jobs
+                WHERE phase = 'QUEUED' AND kind = ANY (%(kinds)s)
+                    AND (%(job)s::text IS NULL OR job_id = %(job)s::text)
+                ORDER BY queued LIMIT 1 FOR UPDATE SKIP LOCKED)
+            RETURNING jobs.*, NULL AS owner"""
+        with self._transaction() as cursor:
+            cursor.execute(statement, {"kinds": list(kinds), "token": token, "job": job_id})
+            row = cursor.fetchone()
+        return Claim(_job(row), row["context"], token) if row else None
+
+    def beat(self, tokens: Iterable[str]) -> set[str]:
+        """Give a sign of life for attempts; return those that still are the ones that run their jobs."""
+        statement = """
+            UPDATE archive.jobs SET heartbeat = clock_timestamp()
+            WHERE phase = 'EXECUTING' AND worker = ANY (%s) RETURNING worker"""
+        with self._transaction() as cursor:
+            cursor.execute(statement, (list(tokens),))
+            return {row["worker"] for row in cursor.fetchall()}
+
+    @contextmanager
+    def completing(self, claim: Claim, results: Sequence[Result]) -> Iterator[bool]:
+        """Complete a job at the end of the block, which gets to know whether this attempt may do so.
+
+        Meanwhile nobody else can change the job, so that the block can put its results in place.
+        """
+        statement = """
+            UPDATE archive.jobs SET phase = 'COMPLETED', ended = clock_timestamp(), results = %(results)s
+            WHERE job_id = %(job)s AND phase = 'EXECUTING' AND worker = %(token)s RETURNING job_id"""
+        values = {
+            "job": claim.job.id,
+            "token": claim.token,
+            "results": Json([asdict(result) for result in results]),
+        }
+        with self._transaction() as cursor:
+            cursor.execute(statement, values)
+            yield cursor.fetchone() is not None
+
+    def fail(self, claim: Claim, phase: Phase, failure: Failure) -> bool:
+        """End an attempt with ERROR or ABORTED; return whether it still ran the job."""
+        if phase not in (Phase.ERROR, Phase.ABORTED):
+            raise FatalFault(f"A job does not fail into the phase {phase}.")
+        return self._changed(
+            """
+            UPDATE archive.jobs SET phase = %(phase)s, ended = clock_timestamp(), failure_code = %(code)s,
+                failure_message = %(message)s, failure_transient = %(transient)s
+            WHERE job_id = %(job)s AND phase = 'EXECUTING' AND worker = %(token)s RETURNING job_id""",
+            {"job": claim.job.id, "token": claim.token, "phase": phase.value, **asdict(failure)},
+        )
+
+    def release(self, claim: Claim) -> bool:
+        """Give a job back to the queue, as if this attempt had not been; return whether it ran the job."""
+        return self._changed(
+            """
+            UPDATE archive.jobs SET phase = 'QUEUED', started = NULL, worker = NULL, attempts = attempts - 1
+            WHERE job_id = %(job)s AND phase = 'EXECUTING' AND worker = %(token)s RETURNING job_id""",
+            {"job": claim.job.id, "token": claim.token},
+        )
+
+    def requeue_lost(self, seconds: float, attempts: int, failure: Failure) -> list[tuple[str, Phase]]:
+        """Take jobs from workers that give no sign of life: back to the queue, or to ERROR.
+
+        Args:
+            seconds: silence after which a worker counts as dead [s].
+            attempts: how often a job is tried.
+            failure: what a job that used them up ends with.
+
+        Returns:
+            The jobs and their new phases.
+        """
+        statement = """
+            UPDATE archive.jobs SET worker = NULL, heartbeat = clock_timestamp(),
+                phase = CASE WHEN attempts < %(attempts)s THEN 'QUEUED' ELSE 'ERROR' END,
+                started = CASE WHEN attempts < %(attempts)s THEN NULL ELSE started END,
+                ended = CASE WHEN attempts < %(attempts)s THEN NULL ELSE clock_timestamp() END,
+                failure_code = CASE WHEN attempts < %(attempts)s THEN NULL ELSE %(code)s END,
+                failure_message = CASE WHEN attempts < %(attempts)s THEN NULL ELSE %(message)s END,
+                failure_transient = CASE WHEN attempts < %(attempts)s THEN NULL ELSE %(transient)s END
+            WHERE phase = 'EXECUTING' AND heartbeat < clock_timestamp() - make_interval(secs => %(seconds)s)
+            RETURNING job_id, phase"""
+        with self._transaction() as cursor:
+            cursor.execute(statement, {"seconds": seconds, "attempts": attempts, **asdict(failure)})
+            return [(row["job_id"], Phase(row["phase"])) for row in cursor.fetchall()]
+
+    def waiting(self, seconds: float) -> list[str]:
+        """Return QUEUED jobs of which workers were told longer ago than this [s]; they count as told now."""
+        statement = """
+            UPDATE archive.jobs SET heartbeat = clock_timestamp()
+            WHERE phase = 'QUEUED' AND heartbeat < clock_timestamp() - make_interval(secs => %s)
+            RETURNING job_id"""
+        with self._transaction() as cursor:
+            cursor.execute(statement, (seconds,))
+            return [row["job_id"] for row in cursor.fetchall()]
+
+    def destroy_expired(self) -> list[str]:
+        """Forget the jobs whose time of destruction has come, and return them."""
+        with self._transaction() as cursor:
+            cursor.execute("DELETE FROM archive.jobs WHERE destruction <= clock_timestamp() RETURNING job_id")
+            return [row["job_id"] for row in cursor.fetchall()]
+
+    def existing(self, job_ids: Sequence[str]) -> set[str]:
+        """Return those of the ids that belong to a job."""
+        with self._transaction() as cursor:
+            cursor.execute("SELECT job_id FROM archive.jobs WHERE job_id = ANY (%s)", (list(job_ids),))
+            return {row["job_id"] for row in cursor.fetchall()}
+
+    def _changed(self, statement: str, values: Mapping[str, Any]) -> bool:
+        with self._transaction() as cursor:
+            cursor.execute(statement, values)
+            return cursor.fetchone() is not None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[DictCursor]:
+        with self._database.connection() as connection:
+            try:
+                with connection.cursor(cursor_factory=DictCursor) as cursor:
+                    yield cursor
+                connection.commit()
+            except psycopg2.Error as error:
+                raise fault_of(error) from error
+
+
+def _job(row: DictRow) -> Job:
+    failure = None
+    if row["failure_message"] is not None:
+        failure = Failure(row["failure_code"], row["failure_message"], row["failure_transient"])
+    return Job(
+        id=row["job_id"],
+        kind=row["kind"],
+        phase=Phase(row["phase"]),
+        owner_id=row["owner_id"],
+        owner=row["owner"],
+        run_id=row["run_id"],
+        created=row["created"],
+        started=row["started"],
+        ended=row["ended"],
+        execution_duration=row["execution_duration"],
+        destruction=row["destruction"],
+        parameters=tuple((name, value) for name, value in row["parameters"]),
+        results=tuple(Result(**result) for result in row["results"]),
+        failure=failure,
+    )

@@ -1,0 +1,8 @@
+"""What Alembic runs: migrations over the connection that `ost_vo.store.schema` hands in."""
+
+from alembic import context
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, version_table="alembic_version", version_table_schema="archive")
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,71 @@
+"""What only the database's superuser can do: roles, extension, and the marks that let views use indexes."""
+
+from __future__ import annotations
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+
+# None of these owns the archive but ost_owner, and none but ost_ingest writes products. The adql role logs
+# in because DaCHS queries as it; the service becomes it for every query.
+ROLES = {
+    "ost_owner": "LOGIN",
+    "ost_ingest": "LOGIN",
+    "ost_publisher": "LOGIN CREATEROLE",
+    "ost_dachs": "LOGIN",
+    "adql": "LOGIN",
+    "ost_web": "LOGIN NOINHERIT",
+}
+
+# PostgreSQL evaluates a condition inside a security_barrier view, where an index can serve it, only when the
+# condition's function is LEAKPROOF. These compare positions and regions of pg_sphere 1.1.1. Their source
+# (point.c, circle.c, polygon.c, line.c) is arithmetic on its arguments: no side effects, and no error
+# message holds a value. (spoly_contains_point can give up after 10,000 random rotations, with a fixed text.)
+LEAKPROOF = (
+    "spoint_contained_by_circle(spoint, scircle)",
+    "spoint_contained_by_circle_com(scircle, spoint)",
+    "spoly_contains_point(spoly, spoint)",
+    "spoly_contains_point_com(spoint, spoly)",
+    "spoly_overlap_circle(spoly, scircle)",
+    "spoly_overlap_circle_com(scircle, spoly)",
+    "spoly_overlap_polygon(spoly, spoly)",
+    "spoly_contains_circle(spoly, scircle)",
+    "spoly_contains_circle_com(scircle, spoly)",
+    "scircle_contains_polygon(scircle, spoly)",
+    "scircle_contains_polygon_com(spoly, scircle)",
+    "spoly_contains_polygon(spoly, spoly)",
+    "spoly_contains_polygon_com(spoly, spoly)",
+)
+
+
+def provision(connection: Connection, database: str) -> None:
+    """Prepare a database for the migrations; may be run again at any time.
+
+    Args:
+        connection: a superuser's connection to that database.
+        database: its name.
+    """
+    with connection, connection.cursor() as cursor:
+        _create_roles(cursor, database)
+        cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_sphere")
+        for function in LEAKPROOF:
+            cursor.execute(f"ALTER FUNCTION {function} LEAKPROOF")
+        # set_config is how the service says who asks: a query must not be able to say it, too.
+        cursor.execute("REVOKE EXECUTE ON FUNCTION pg_catalog.set_config(text, text, bool) FROM PUBLIC")
+        cursor.execute("GRANT EXECUTE ON FUNCTION pg_catalog.set_config(text, text, bool) TO ost_web, ost_publisher")
+        cursor.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        for schema in ("archive", "context"):
+            cursor.execute(
+                sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION ost_owner").format(sql.Identifier(schema))
+            )
+
+
+def _create_roles(cursor: psycopg2.extensions.cursor, database: str) -> None:
+    for role, attributes in ROLES.items():
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))
+        if not cursor.fetchone():
+            cursor.execute(sql.SQL("CREATE ROLE {} " + attributes).format(sql.Identifier(role)))
+    cursor.execute("GRANT adql TO ost_web")
+    name = sql.Identifier(database)
+    cursor.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO ost_publisher").format(name))
+    cursor.execute(sql.SQL("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC").format(name))

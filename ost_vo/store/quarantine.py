@@ -1,0 +1,60 @@
+"""Files that could not be ingested, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg2.extensions import connection as Connection
+
+from ost_vo.store.products import FileState
+
+_ADD = """
+INSERT INTO archive.quarantine AS q (path, file_size, file_modified, reason) VALUES (%s, %s, %s, %s)
+ON CONFLICT (path) DO UPDATE SET file_size = excluded.file_size, file_modified = excluded.file_modified,
+    reason = excluded.reason, since = now()
+WHERE (q.file_size, q.file_modified, q.reason)
+    IS DISTINCT FROM (excluded.file_size, excluded.file_modified, excluded.reason)
+"""
+
+_REMOVE = """
+DELETE FROM archive.quarantine
+WHERE path = ANY (%(paths)s)
+    OR EXISTS (SELECT FROM unnest(%(folders)s::text[]) AS f (folder) WHERE starts_with(path, folder))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file that could not be ingested.
+
+    Attributes:
+        path: relative to the data root; bytes of its name that are no UTF-8 are written as in '\\xff'.
+        reason: why, for people.
+        since: since when, for this reason.
+    """
+
+    path: str
+    reason: str
+    since: datetime
+
+
+def entries(connection: Connection) -> list[Entry]:
+    """Return all files in quarantine, by path."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT path, reason, since FROM archive.quarantine ORDER BY path")
+        return [Entry(*row) for row in cursor.fetchall()]
+
+
+def add(connection: Connection, file: FileState, reason: str) -> None:
+    """Put a file into quarantine; nothing changes where it is there, unchanged, for the same reason."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_ADD, (file.path, file.size, file.modified, reason))
+
+
+def remove(connection: Connection, paths: Sequence[str]) -> None:
+    """Take paths, and everything below them, out of quarantine: they are gone from disk."""
+    folders = [f"{path}/" for path in paths]
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_REMOVE, {"paths": list(paths), "folders": folders})

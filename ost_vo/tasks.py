@@ -1,0 +1,110 @@
+"""Celery: ids of jobs in, phases out. Nothing else here knows what a broker is.
+
+A message only says that a job waits. Whoever gets it claims the job in the database, so that a message that
+comes twice or late does no harm, and one that is lost is sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+from celery import Celery, signals
+from kombu.exceptions import OperationalError
+
+from ost_vo.services.archive import Archive
+from ost_vo.services.engine import Engine
+from ost_vo.services.execution import Executor
+from ost_vo.services.worker import EXECUTORS
+from ost_vo.settings import Settings
+from ost_vo.vo import binary2, tabledata
+
+log = structlog.get_logger(__name__)
+
+TASK = "ost_vo.run"
+QUEUE = "ost_vo.jobs"
+# How long the service waits for Redis before it leaves a job to the next reminder [s].
+CONNECT_SECONDS = 2
+
+
+def create(settings: Settings) -> Celery:
+    """Return the Celery application, whose broker is the Redis of the installation."""
+    app = Celery(
+        "ost_vo", broker=f"redis+socket://{quote(str(settings.sockets / 'redis.sock'))}", set_as_current=False
+    )
+    app.conf.update(
+        task_default_queue=QUEUE,
+        task_ignore_result=True,
+        # A job may take hours: no worker takes one while it is busy with another.
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={
+            "socket_connect_timeout": CONNECT_SECONDS,
+            "socket_timeout": CONNECT_SECONDS,
+        },
+    )
+    return app
+
+
+def dispatcher(settings: Settings) -> Callable[[str], None]:
+    """Return what tells the workers that a job is QUEUED."""
+    app = create(settings)
+
+    def dispatch(job_id: str) -> None:
+        try:
+            app.send_task(TASK, [job_id], retry=False)
+        except OperationalError as error:
+            log.warning("broker not reached", job=job_id, reason=str(error))
+
+    return dispatch
+
+
+def work(settings: Settings, executors: Mapping[str, Executor] = EXECUTORS) -> None:
+    """Run jobs in ``job_slots`` processes until ended; the executors are what runs each kind of job."""
+    app = create(settings)
+    process = _Process(settings, executors)
+    app.task(name=TASK)(process.run)
+    signals.worker_process_init.connect(process.open)
+    signals.worker_process_shutdown.connect(process.close)
+    app.worker_main(
+        [
+            "worker",
+            f"--concurrency={settings.job_slots}",
+            "--loglevel=WARNING",
+            "--without-gossip",
+            "--without-mingle",
+        ]
+    )
+
+
+class _Process:
+    """What lives as long as one process of a worker."""
+
+    def __init__(self, settings: Settings, executors: Mapping[str, Executor]) -> None:
+        self._settings = settings
+        self._executors = executors
+        self._archive: Archive | None = None
+        self._engine: Engine | None = None
+
+    def open(self, **_: Any) -> None:
+        """Connect; called in the new process."""
+        self._archive = Archive.open(self._settings)
+        binary2.warm()
+        tabledata.warm()
+        # The web service sweeps.
+        self._engine = Engine(self._archive, 0, sweeps=False, executors=self._executors)
+        self._engine.start()
+
+    def close(self, **_: Any) -> None:
+        """Give the running job back, and disconnect."""
+        if self._engine and self._archive:
+            self._engine.stop()
+            self._archive.close()
+
+    def run(self, job_id: str) -> str | None:
+        """Run a job; return the phase in which it is then, None if there is no such job."""
+        assert self._engine is not None
+        return self._engine.worker.run(job_id)

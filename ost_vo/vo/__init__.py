@@ -1,0 +1,1 @@
+"""Virtual Observatory formats and languages: pure functions, no input/output, no framework."""

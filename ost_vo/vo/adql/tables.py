@@ -1,0 +1,194 @@
+"""FROM: tables, subqueries and joins (ADQL 2.1 sections 2.2.1, 2.2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ost_vo.vo.adql import comparisons, tree, types
+from ost_vo.vo.adql.flaws import Flaw, suggestion
+from ost_vo.vo.adql.scopes import Field, Relation, Scope, table_relation
+from ost_vo.vo.adql.values import Value, quoted_name
+from ost_vo.vo.columns import Catalogue, Table
+
+# Table references in one query: PostgreSQL plans joins of dozens of tables in milliseconds, not of thousands.
+MAX_TABLES = 100
+
+
+@dataclass(slots=True, eq=False)
+class Source:
+    """A table reference: its SQL, what qualifiers can name in it, and the columns that an asterisk means."""
+
+    sql: str
+    relations: list[Relation]
+    fields: list[Field]
+
+
+# Resolvers of a subquery in FROM (alias, correlation name) and of the condition of a join.
+Derived = Callable[[tree.Expression, str, tree.Identifier], Source]
+On = Callable[[tree.Condition, Scope], Value]
+
+
+class TableFinder:
+    """Finds tables by name and counts the aliases of one query.
+
+    Attributes:
+        used: (schema, name) of the tables found so far.
+        common: correlation name of each common table, in lower case, to what it yields.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.used: set[tuple[str, str]] = set()
+        self.common: dict[str, Callable[[str, tree.Identifier], Source]] = {}
+        self._catalogue = catalogue
+        self._aliases = 0
+
+    def alias(self, position: int) -> str:
+        """Return a new name for a table of the SQL."""
+        self._aliases += 1
+        if self._aliases > MAX_TABLES:
+            raise Flaw(position, f"The query names more than {MAX_TABLES} tables.", "Split the query.")
+        return f"t{self._aliases}"
+
+    def source(self, node: tree.TableName) -> Source:
+        """Return the table that a name in FROM means.
+
+        Raises:
+            Flaw: there is no such table, or there are several.
+        """
+        alias = self.alias(node.position)
+        if len(node.path) == 1 and (common := self.common.get(node.path[0].text.lower())) is not None:
+            return common(alias, node.label or node.path[0])
+        table = self._table(node)
+        self.used.add((table.schema, table.name))
+        relation = table_relation(table, alias, node.label)
+        sql_name = table.sql_name or f"{quoted_name(table.schema)}.{quoted_name(table.name)}"
+        return Source(f"{sql_name} AS {alias}", [relation], relation.fields)
+
+    def _table(self, node: tree.TableName) -> Table:
+        path = node.path
+        if len(path) > 2:
+            raise Flaw(node.position, "There are no catalogues here.", "Write schema.table.")
+        schema = path[0].text if len(path) == 2 else None
+        found = [
+            table
+            for table in self._catalogue.find(path[-1].text, schema)
+            if (not path[-1].delimited or table.name == path[-1].text)
+            and (schema is None or not path[0].delimited or table.schema == schema)
+        ]
+        written = ".".join(part.text for part in path)
+        if not found:
+            names = [f"{t.schema}.{t.name}" if schema else t.name for t in self._catalogue]
+            hint = "SELECT table_name FROM TAP_SCHEMA.tables lists the tables."
+            raise Flaw(node.position, f"No table {written}{suggestion(written, names)}", hint)
+        if len(found) > 1:
+            schemas = " and ".join(sorted(table.schema for table in found))
+            raise Flaw(
+                node.position,
+                f"The table name {written} is ambiguous: it is in {schemas}.",
+                "Write schema.table.",
+            )
+        return found[0]
+
+
+def resolve(
+    node: tree.TableReference, finder: TableFinder, derived: Derived, on: On, outer: Scope | None
+) -> Source:
+    """Return a table reference with everything joined to it; raises Flaw."""
+    if isinstance(node, tree.TableName):
+        return finder.source(node)
+    if isinstance(node, tree.DerivedTable):
+        return derived(node.query, finder.alias(node.position), node.label)
+    left = resolve(node.left, finder, derived, on, outer)
+    right = resolve(node.right, finder, derived, on, outer)
+    relations = [*left.relations, *right.relations]
+    require_distinct(relations, node.right.position)
+    if node.condition is not None:
+        return _joined_on(
+            node, left, right, on(node.condition, Scope(relations, [*left.fields, *right.fields], outer))
+        )
+    names = node.using if node.using is not None else _shared(left, right, node.position)
+    return _joined_using(node, left, right, names)
+
+
+def require_distinct(relations: Iterable[Relation], position: int) -> None:
+    """Raise Flaw when two relations of one FROM have the same name."""
+    seen: set[tuple[str, str]] = set()
+    for relation in relations:
+        key = (relation.schema or "", relation.name if relation.exact else relation.name.lower())
+        if key in seen:
+            raise Flaw(
+                position,
+                f"The table name {relation.name} occurs twice in FROM.",
+                "Give one of them another name with AS.",
+            )
+        seen.add(key)
+
+
+def _joined_on(node: tree.Join, left: Source, right: Source, condition: Value) -> Source:
+    if node.kind == "FULL" and not _hashable(node.condition, condition, left, right):
+        raise Flaw(
+            node.right.position,
+            "A FULL JOIN needs an equality between a column of each table.",
+            "Use LEFT JOIN, or join on the equality of two columns.",
+        )
+    sql = f"({left.sql} {node.kind} JOIN {right.sql} ON {condition.sql})"
+    return Source(sql, [*left.relations, *right.relations], [*left.fields, *right.fields])
+
+
+def _hashable(node: tree.Condition | None, condition: Value, left: Source, right: Source) -> bool:
+    """Tell whether PostgreSQL can do a FULL JOIN on the condition: one of its conjuncts links both sides."""
+    conjuncts = node.operands if isinstance(node, tree.Logical) and node.operator == "AND" else [node]
+    names = [
+        {item.path[-1].text.lower() for item in (each.left, each.right) if isinstance(item, tree.ColumnName)}
+        for each in conjuncts
+        if isinstance(each, tree.Comparison) and each.operator == "="
+    ]
+    sides = [
+        {f.column.name.lower() for f in condition.fields if f.relation in s.relations} for s in (left, right)
+    ]
+    return any(len(pair & sides[0]) and len(pair & sides[1]) for pair in names)
+
+
+def _shared(left: Source, right: Source, position: int) -> list[tree.Identifier]:
+    """Return the column names that a natural join joins on: those in both tables."""
+    names = {item.column.name.lower() for item in right.fields}
+    shared = [item.column.name for item in left.fields if item.column.name.lower() in names]
+    return [tree.Identifier(position, name, False) for name in shared]
+
+
+def _joined_using(node: tree.Join, left: Source, right: Source, names: list[tree.Identifier]) -> Source:
+    """Join on equality of the named columns, each of which the result has once, in front."""
+    conditions, merged, gone = [], [], []
+    for name in names:
+        one, other = _only(name, left, "left"), _only(name, right, "right")
+        values = comparisons.aligned(one.value(name.position), other.value(name.position), "=", name.position)
+        conditions.append(f"{values[0].sql} = {values[1].sql}")
+        merged.append(_merged(node.kind, one, other))
+        gone += [one, other]
+    kept = [item for item in (*left.fields, *right.fields) if item not in gone]
+    sql = f"({left.sql} {node.kind} JOIN {right.sql} ON {' AND '.join(conditions) or 'true'})"
+    return Source(sql, [*left.relations, *right.relations], [*merged, *kept])
+
+
+def _only(name: tree.Identifier, source: Source, side: str) -> Field:
+    found = Scope(source.relations, source.fields, None).lookup(name)
+    if found is None:
+        known = [item.column.name for item in source.fields]
+        raise Flaw(
+            name.position,
+            f"No column {name.text} in the table on the {side} of the join{suggestion(name.text, known)}",
+        )
+    return found
+
+
+def _merged(kind: str, left: Field, right: Field) -> Field:
+    """Return the one column that stands for both; in an outer join that of the side that is never empty."""
+    if kind == "RIGHT":
+        return right
+    if kind != "FULL":
+        return left
+    shared = types.common(left.type, right.type) or left.type
+    sql = f"COALESCE({left.sql}, {right.sql})"
+    column = types.redeclared(left.column, left.type, shared)
+    return Field(column, sql, shared, None, left.datatype or right.datatype)

@@ -1,0 +1,1 @@
+"""Starlette: requests in, responses out."""

@@ -1,0 +1,77 @@
+"""The web service: routes, middleware, and what is open while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
+
+from ost_vo.faults import Fault
+from ost_vo.services import description
+from ost_vo.services.archive import Archive
+from ost_vo.services.engine import Engine
+from ost_vo.settings import Settings
+from ost_vo.vo import binary2, tabledata
+from ost_vo.web import datalink, errors, files, pages, sia, tap, vosi
+
+
+def create_app(settings: Settings | None = None) -> Starlette:
+    """Return the application; its connections open when it starts.
+
+    Args:
+        settings: of the installation; read from the environment when uvicorn calls this.
+    """
+    chosen = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        archive = Archive.open(chosen)
+        app.state.archive = archive
+        app.state.engine = engine = _engine(archive)
+        binary2.warm()
+        tabledata.warm()
+        engine.start()
+        yield
+        await run_in_threadpool(engine.stop)
+        archive.close()
+
+    return Starlette(
+        routes=[
+            *pages.routes,
+            *tap.routes,
+            *sia.routes,
+            *vosi.routes("/sia", description.sia_capabilities),
+            *datalink.routes,
+            *vosi.routes("/datalink", description.datalink_capabilities),
+            *files.routes,
+            Route("/availability", vosi.availability),
+        ],
+        middleware=[
+            # Web clients such as Aladin Lite come from other sites; nothing here depends on cookies yet.
+            Middleware(
+                CORSMiddleware,
+                allow_origins=["*"],
+                allow_methods=["*"],
+                allow_headers=["*"],
+                expose_headers=["*"],
+            )
+        ],
+        exception_handlers={Fault: errors.fault_response, Exception: errors.fault_response},
+        lifespan=lifespan,
+    )
+
+
+def _engine(archive: Archive) -> Engine:
+    """Return what looks after jobs here, and runs them unless the workers of a broker do."""
+    loop = asyncio.get_running_loop()
+    if archive.settings.broker:
+        from ost_vo.tasks import dispatcher  # Celery takes a while to import
+
+        return Engine(archive, 0, dispatch=dispatcher(archive.settings), loop=loop)
+    return Engine(archive, archive.settings.job_slots, loop=loop)

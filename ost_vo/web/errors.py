@@ -1,0 +1,64 @@
+"""Faults become answers here, and nowhere else.
+
+Source: DALI 1.1 section 4.2 (HTTP status) and 4.4 (error documents).
+"""
+
+from __future__ import annotations
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from ost_vo import faults
+from ost_vo.vo import votable
+
+log = structlog.get_logger(__name__)
+
+RETRY_SECONDS = "5"
+
+_STATUS = (
+    (faults.NotFoundFault, 404),
+    (faults.UsageFault, 400),
+    (faults.AuthenticationFault, 401),
+    (faults.AuthorizationFault, 403),
+    (faults.TransientFault, 503),
+)
+
+
+def status(fault: faults.Fault) -> int:
+    """Return the HTTP status of a fault."""
+    return next((code for kind, code in _STATUS if isinstance(fault, kind)), 500)
+
+
+def headers(fault: faults.Fault) -> dict[str, str]:
+    """Return the HTTP headers that go with a fault."""
+    return {"Retry-After": RETRY_SECONDS} if fault.transient else {}
+
+
+async def fault_as_votable(request: Request, error: Exception) -> Response:
+    """Answer with a VOTable whose QUERY_STATUS is ERROR, as TAP and SIA clients read it."""
+    fault = _fault(request, error)
+    message = str(fault) if request.url.path.startswith("/tap") else f"{fault.code}: {fault}"
+    document = votable.error_document(message)
+    return Response(document, status(fault), headers(fault), votable.CONTENT_TYPE)
+
+
+async def fault_as_text(request: Request, error: Exception) -> Response:
+    """Answer with a line of text, for endpoints that people and programs read directly."""
+    fault = _fault(request, error)
+    return PlainTextResponse(f"{fault.code}: {fault}\n", status(fault), headers(fault))
+
+
+async def fault_response(request: Request, error: Exception) -> Response:
+    """Answer in the form that clients of the endpoint expect."""
+    path = request.url.path
+    if path.startswith(("/tap/sync", "/sia/query", "/datalink/links")):
+        return await fault_as_votable(request, error)
+    return await fault_as_text(request, error)
+
+
+def _fault(request: Request, error: Exception) -> faults.Fault:
+    if isinstance(error, faults.Fault):
+        return error
+    log.error("request failed", path=request.url.path, exc_info=error)
+    return faults.FatalFault("The archive failed to answer this request.", "The operators can see why.")

@@ -1,0 +1,119 @@
+"""Files over HTTP, with ranges and conditional requests.
+
+Source: RFC 9110 sections 13 (conditional requests) and 14 (ranges); RFC 6266 (names).
+"""
+
+from __future__ import annotations
+
+import re
+from email.utils import formatdate, parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from ost_vo.access.context import ANONYMOUS
+from ost_vo.services import files
+from ost_vo.services.archive import Archive
+from ost_vo.services.files import Download
+
+_RANGES = re.compile(r"bytes[ \t]*=(.*)", re.IGNORECASE)
+_RANGE = re.compile(r"[ \t]*(?:([0-9]{1,18})-([0-9]{1,18})?|-([0-9]{1,18}))[ \t]*")
+_ETAG = re.compile(r'(?:W/)?("[^"]*")')
+# What a name in double quotes holds without being mistaken (RFC 6266 appendix D).
+_NOT_PLAIN = re.compile(r"[^ !#-$&-\[\]-~]")
+
+
+async def file(request: Request) -> Response:
+    """Send the file with the path that the URL names."""
+    archive: Archive = request.app.state.archive
+    path = request.path_params["path"]
+    return respond(request, await run_in_threadpool(files.open_path, archive, path, ANONYMOUS))
+
+
+def respond(request: Request, download: Download) -> Response:
+    """Return the response that sends an open file, or says that the client has it already."""
+    headers = {
+        "ETag": download.etag,
+        "Last-Modified": formatdate(download.status.st_mtime, usegmt=True),
+        "Cache-Control": "no-cache" if download.product.data_rights == "public" else "private, no-cache",
+    }
+    if _is_current(request.headers, download):
+        download.close()
+        return Response(status_code=304, headers=headers)
+    headers["Content-Disposition"] = _disposition(download.name)
+    # Set here, since as a media type Starlette would add a charset to text.
+    headers["Content-Type"] = download.product.media_type
+    return _Sending(download, headers)
+
+
+class _Sending(FileResponse):
+    """Sends an open file and closes it, also when the client goes away."""
+
+    def __init__(self, download: Download, headers: dict[str, str]) -> None:
+        # By its number the very file that was checked is read, whatever has come to its path since.
+        super().__init__(f"/proc/self/fd/{download.descriptor}", headers=headers, stat_result=download.status)
+        self._download = download
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(_with_range(scope, self._download.status.st_size), receive, send)
+        finally:
+            self._download.close()
+
+
+def _is_current(headers: Headers, download: Download) -> bool:
+    """Evaluate If-None-Match, or without it If-Modified-Since (RFC 9110 section 13.2.2)."""
+    known = headers.get("if-none-match")
+    if known is not None:
+        return known.strip() == "*" or download.etag.removeprefix("W/") in _ETAG.findall(known)
+    since = headers.get("if-modified-since")
+    if since is None:
+        return False
+    try:
+        return int(download.status.st_mtime) <= parsedate_to_datetime(since).timestamp()
+    except (ValueError, OverflowError):
+        return False
+
+
+def _with_range(scope: Scope, size: int) -> Scope:
+    """Return a request's scope without the parts of its Range header that are to be ignored.
+
+    Starlette refuses a whole header for a unit that it does not know, a range that is not valid, or one of
+    several that lies beyond the end; RFC 9110 section 14.2 wants such a header or such a range ignored.
+    """
+    kept: list[tuple[bytes, Any]] = [pair for pair in scope["headers"] if pair[0] != b"range"]
+    given = Headers(scope=scope).get("range")
+    wanted = _satisfiable(given, size) if given is not None else None
+    return {**scope, "headers": kept + ([(b"range", wanted.encode())] if wanted else [])}
+
+
+def _satisfiable(given: str, size: int) -> str | None:
+    """Return a Range header with what a file of that size [byte] can satisfy, None to ignore it."""
+    ranges = _RANGES.fullmatch(given.strip())
+    if ranges is None or not ranges[1].strip(", \t"):
+        return None
+    valid: list[str] = []
+    for part in filter(str.strip, ranges[1].split(",")):
+        match = _RANGE.fullmatch(part)
+        if match is None or (match[2] and int(match[1]) > int(match[2])):
+            return None
+        if (match[1] and int(match[1]) < size) or (match[3] and int(match[3]) and size):
+            valid.append(part.strip())
+    # With none of them left the answer is 416, which a range behind the end brings about.
+    return f"bytes={','.join(valid) or f'{size}-'}"
+
+
+def _disposition(name: str) -> str:
+    """Return Content-Disposition with a file's name, in ASCII for old clients as well."""
+    plain = _NOT_PLAIN.sub("_", name)
+    extended = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='')}"
+    return f'attachment; filename="{plain}"{extended}'
+
+
+routes = [Route("/files/{path:path}", file, methods=["GET"])]

@@ -1,0 +1,27 @@
+"""The pages that people read in a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.templating import Jinja2Templates
+
+from ost_vo.services.archive import Archive
+
+_templates = Jinja2Templates(Path(__file__).with_name("templates"))
+
+
+async def home(request: Request) -> Response:
+    """Say what this is and how to reach it from the tools of the trade."""
+    archive: Archive = request.app.state.archive
+    return _templates.TemplateResponse(
+        request,
+        "home.html",
+        {"settings": archive.settings, "tables": list(archive.published.catalogue)},
+    )
+
+
+routes = [Route("/", home)]

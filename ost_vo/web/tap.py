@@ -1,0 +1,32 @@
+"""TAP over HTTP."""
+
+from __future__ import annotations
+
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from ost_vo.access.context import ANONYMOUS
+from ost_vo.services import description, tap, tap_jobs
+from ost_vo.services.archive import Archive
+from ost_vo.web import uws, vosi
+from ost_vo.web.parameters import read
+
+
+async def sync(request: Request) -> Response:
+    """Run a query and stream its result."""
+    archive: Archive = request.app.state.archive
+    stream, media_type = await tap.query(archive, await read(request), ANONYMOUS)
+    return StreamingResponse(
+        stream, headers={"Content-Type": media_type}, background=BackgroundTask(stream.close)
+    )
+
+
+routes = [
+    Route("/tap/sync", sync, methods=["GET", "POST"]),
+    *uws.routes("/tap/async", tap_jobs.KIND),
+    *vosi.routes("/tap", description.tap_capabilities),
+    Route("/tap/tables", vosi.tables),
+    Route("/tap/tables/{name:path}", vosi.table),
+]

@@ -1,0 +1,228 @@
+"""Jobs over HTTP: the resources of UWS 1.1 below the URL of a job list.
+
+Source: UWS 1.1 section 2.2 (REST binding).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from ost_vo.access.context import ANONYMOUS, Context
+from ost_vo.faults import NotFoundFault, UsageFault
+from ost_vo.services.engine import Engine
+from ost_vo.services.jobs import Jobs
+from ost_vo.vo import uws, votable
+from ost_vo.vo.parameters import Parameters
+from ost_vo.vo.uws import ACTIVE, Failure, Job
+from ost_vo.web.parameters import read
+
+# How long a request with WAIT is held at most: below the timeouts of clients and proxies [s].
+WAIT_SECONDS = 50
+# How often a request that waits looks at its job though nothing was heard of it [s].
+LOOK_SECONDS = 10.0
+# How many jobs the list shows to which a DELETE redirects (UWS 1.1 section 2.2.2.1).
+SHORT_LIST = 100
+
+Handler = Callable[[Request], Awaitable[Response]]
+Change = Callable[[Jobs, str, str, Context, Parameters], None]
+# The document and its media type.
+FailureDocument = Callable[[Failure], tuple[bytes, str]]
+
+
+def failure_as_votable(failure: Failure) -> tuple[bytes, str]:
+    """Return the document of a failure as DALI clients read it."""
+    return votable.error_document(failure.message), votable.CONTENT_TYPE
+
+
+def routes(prefix: str, kind: str, failure_document: FailureDocument = failure_as_votable) -> list[Route]:
+    """Return the routes of a job list and of all that is below it.
+
+    Args:
+        prefix: path of the list, such as ``/tap/async``.
+        kind: of its jobs.
+        failure_document: makes what ``/error`` answers.
+    """
+    return _Endpoint(prefix, kind, failure_document).routes()
+
+
+class _Endpoint:
+    """The resources of one kind of job."""
+
+    def __init__(self, prefix: str, kind: str, failure_document: FailureDocument) -> None:
+        self._prefix = prefix
+        self._kind = kind
+        self._failure_document = failure_document
+
+    def routes(self) -> list[Route]:
+        job = f"{self._prefix}/{{job_id}}"
+        return [
+            Route(self._prefix, self.listing),
+            Route(self._prefix, self.create, methods=["POST"]),
+            Route(job, self.job),
+            Route(job, self.act, methods=["POST"]),
+            Route(job, self.delete, methods=["DELETE"]),
+            Route(f"{job}/phase", self._text(lambda job: job.phase)),
+            Route(f"{job}/phase", self._changing(Jobs.control), methods=["POST"]),
+            Route(f"{job}/executionduration", self._text(lambda job: str(job.execution_duration))),
+            Route(f"{job}/executionduration", self._changing(Jobs.set_execution_duration), methods=["POST"]),
+            Route(f"{job}/destruction", self._text(lambda job: uws.timestamp(job.destruction))),
+            Route(f"{job}/destruction", self._changing(Jobs.set_destruction), methods=["POST"]),
+            Route(f"{job}/quote", self._text(_quote)),
+            Route(f"{job}/owner", self._text(lambda job: job.owner or "")),
+            Route(f"{job}/parameters", self.parameters),
+            Route(f"{job}/parameters", self._changing(Jobs.set_parameters), methods=["POST"]),
+            Route(f"{job}/error", self.failure),
+            Route(f"{job}/results", self.results),
+            Route(f"{job}/results/{{result_id}}", self.result),
+        ]
+
+    async def listing(self, request: Request) -> Response:
+        filters = await read(request)
+        jobs = await run_in_threadpool(_jobs(request).listing, self._kind, _caller(request), filters)
+        return _document(uws.job_list(jobs, self._url(request)))
+
+    async def create(self, request: Request) -> Response:
+        parameters = await read(request)
+        job_id = await run_in_threadpool(_jobs(request).create, self._kind, _caller(request), parameters)
+        return _see(f"{self._url(request)}/{job_id}")
+
+    async def job(self, request: Request) -> Response:
+        parameters = await read(request)
+        seconds, phase = _wait(parameters.one("WAIT")), parameters.one("PHASE")
+        found = await self._get(request)
+        if seconds and (phase is None or uws.phase(phase) == found.phase):
+            found = await self._changed(request, found, seconds)
+        return _document(uws.job(found, self._job_url(request)))
+
+    async def act(self, request: Request) -> Response:
+        action = (await read(request)).one("ACTION")
+        if action is None or action.upper() != "DELETE":
+            raise UsageFault(
+                "A POST to a job takes ACTION=DELETE and nothing else.",
+                "Post PHASE to its child phase, and parameters to its child parameters.",
+            )
+        return await self.delete(request)
+
+    async def delete(self, request: Request) -> Response:
+        job_id = request.path_params["job_id"]
+        await run_in_threadpool(_jobs(request).delete, self._kind, job_id, _caller(request))
+        return _see(f"{self._url(request)}?LAST={SHORT_LIST}")
+
+    async def parameters(self, request: Request) -> Response:
+        return _document(uws.parameters(await self._get(request)))
+
+    async def results(self, request: Request) -> Response:
+        return _document(uws.results(await self._get(request), self._job_url(request)))
+
+    async def result(self, request: Request) -> Response:
+        job_id, result_id = request.path_params["job_id"], request.path_params["result_id"]
+        path, result = await run_in_threadpool(
+            _jobs(request).result, self._kind, job_id, _caller(request), result_id
+        )
+        # As a header, because Starlette adds a charset to a media type.
+        return FileResponse(path, headers={"Content-Type": result.media_type})
+
+    async def failure(self, request: Request) -> Response:
+        job = await self._get(request)
+        if job.failure is None:
+            raise NotFoundFault(f"The job {job.id} has not failed; its phase is {job.phase}.")
+        document, media_type = self._failure_document(job.failure)
+        return Response(document, headers={"Content-Type": media_type})
+
+    def _text(self, show: Callable[[Job], str]) -> Handler:
+        async def answer(request: Request) -> Response:
+            return PlainTextResponse(show(await self._get(request)))
+
+        return answer
+
+    def _changing(self, change: Change) -> Handler:
+        async def answer(request: Request) -> Response:
+            parameters = await read(request)
+            job_id = request.path_params["job_id"]
+            await run_in_threadpool(change, _jobs(request), self._kind, job_id, _caller(request), parameters)
+            return _see(self._job_url(request))
+
+        return answer
+
+    async def _get(self, request: Request) -> Job:
+        job_id = request.path_params["job_id"]
+        return await run_in_threadpool(_jobs(request).get, self._kind, job_id, _caller(request))
+
+    async def _changed(self, request: Request, job: Job, seconds: float) -> Job:
+        """Return the job when it is in another phase than here, or after so many seconds."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        waiting = _engine(request).waiting
+        assert waiting is not None
+        found = job
+        with waiting.on(job.id) as changed:
+            while found.phase == job.phase and found.phase in ACTIVE:
+                # Once more before the first wait: it may have changed before anybody listened.
+                changed.clear()
+                found = await self._get(request)
+                left = deadline - loop.time()
+                if found.phase != job.phase or left <= 0:
+                    break
+                await _happened(changed, min(left, LOOK_SECONDS))
+        return found
+
+    def _url(self, request: Request) -> str:
+        return f"{request.app.state.archive.settings.base_url}{self._prefix}"
+
+    def _job_url(self, request: Request) -> str:
+        return f"{self._url(request)}/{request.path_params['job_id']}"
+
+
+async def _happened(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event; say whether it came in time."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
+def _wait(text: str | None) -> int:
+    """Return for how long a request wants to wait [s], by its WAIT (UWS 1.1 section 2.2.1.2)."""
+    if text is None:
+        return 0
+    try:
+        seconds = int(text)
+    except ValueError:
+        raise UsageFault(f"WAIT={text!r} is not a number of seconds.", "Give 0 or more, or -1.") from None
+    return WAIT_SECONDS if seconds < 0 else min(seconds, WAIT_SECONDS)
+
+
+def _quote(job: Job) -> str:
+    """Return what is known of when a job will have completed: nothing."""
+    del job
+    return ""
+
+
+def _engine(request: Request) -> Engine:
+    engine: Engine = request.app.state.engine
+    return engine
+
+
+def _jobs(request: Request) -> Jobs:
+    return _engine(request).jobs
+
+
+def _caller(request: Request) -> Context:
+    """Return who asks; nobody can log in yet."""
+    del request
+    return ANONYMOUS
+
+
+def _document(content: bytes) -> Response:
+    return Response(content, media_type=uws.CONTENT_TYPE)
+
+
+def _see(url: str) -> Response:
+    return RedirectResponse(url, 303)

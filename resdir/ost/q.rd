@@ -1,0 +1,215 @@
+<resource schema="ost" resdir="ost">
+  <meta name="title">Archive of the OST observatory</meta>
+  <meta name="creationDate">2026-11-21T00:00:00Z</meta>
+  <meta name="description">What an observer asks of the OST archive beyond ObsCore: filter, camera, gain,
+    temperature, airmass, binning, runs and targets.</meta>
+  <meta name="subject">observational-astronomy</meta>
+  <meta name="creator.name">OST observatory</meta>
+  <meta name="contentLevel">Research</meta>
+  <meta name="type">Archive</meta>
+
+  <!-- Who may see a row is decided by context.in_scope; runs and targets show where a product of theirs does.
+       The hidden columns pos and footprint are there for the ADQL translator: TAP_SCHEMA does not list them. -->
+  <table id="products" adql="True" onDisk="True">
+    <meta name="description">One row for each data product (file), with what its header says.</meta>
+    <index columns="obs_publisher_did" metaOnly="True"/>
+    <index columns="path" metaOnly="True"/>
+    <index columns="obs_id" metaOnly="True"/>
+    <index columns="target_name" metaOnly="True"/>
+    <index columns="t_min" metaOnly="True"/>
+    <index columns="s_ra, s_dec" metaOnly="True"/>
+    <index columns="s_region" metaOnly="True"/>
+
+    <column name="obs_publisher_did" type="text" required="True" ucd="meta.ref.ivoid;meta.main"
+      description="IVOA identifier of the data product"/>
+    <column name="obs_id" type="unicode" required="True" ucd="meta.id"
+      description="Identifier of the observation"/>
+    <column name="run_name" type="unicode" required="True" ucd="meta.id"
+      description="Run (directory) that the file belongs to"/>
+    <column name="path" type="unicode" required="True" ucd="meta.file"
+      description="Path of the file below the data root"/>
+    <column name="access_url" type="unicode" ucd="meta.ref.url" description="The file itself"/>
+    <column name="access_format" type="text" ucd="meta.code.mime" description="Media type of the file"/>
+    <column name="file_size" type="bigint" required="True" unit="byte" ucd="phys.size;meta.file"
+      description="Size of the file"/>
+    <column name="sha256" type="text" required="True" ucd="meta.checksum"
+      description="SHA-256 of the file, hexadecimal"/>
+    <column name="file_modified" type="timestamp" ucd="time.processing"
+      description="When the file was last changed on disk (UTC)"/>
+    <column name="ingested" type="timestamp" ucd="time.processing"
+      description="When the file came into the archive (UTC)"/>
+    <column name="missing_since" type="timestamp" ucd="time"
+      description="Since when the file has not been found on disk (UTC)"/>
+    <column name="project" type="text" required="True" ucd="meta.id"
+      description="Project that the data product belongs to"/>
+    <column name="creator" type="text" required="True" ucd="meta.id"
+      description="User who ingested or made the data product"/>
+    <column name="quoted/privileges" type="integer" required="True" ucd="meta.code"
+      description="Who may see it: 1 creator, 2 project, 3 users of the archive, 4 everybody, 5 the VO"/>
+    <column name="is_valid" type="integer" required="True" ucd="meta.code"
+      description="1 valid, 0 invalidated"/>
+    <column name="obs_release_date" type="timestamp" ucd="time.release"
+      description="When the data product becomes or became public (UTC)"/>
+    <column name="data_rights" type="text" required="True" ucd="meta.code"
+      description="public, secure or proprietary"/>
+    <column name="dataproduct_type" type="text" ucd="meta.code.class"
+      description="Kind of data: image, cube, spectrum, timeseries, measurements"/>
+    <column name="exposure_type" type="text" ucd="meta.code.class"
+      description="bias, dark, flat, light or wave (lamp)"/>
+    <column name="calib_level" type="integer" required="True" ucd="meta.code;obs.calib"
+      description="Calibration: 0 raw in its own format, 1 raw in a standard format, 2 calibrated, 3 derived"/>
+    <column name="target_name" type="unicode" ucd="meta.id;src" description="Name of the object observed"/>
+    <column name="header_target" type="unicode" ucd="meta.id;src"
+      description="Name of the object as the header has it"/>
+    <column name="s_ra" type="double precision" unit="deg" ucd="pos.eq.ra;meta.main"
+      description="Right ascension of the centre, ICRS"/>
+    <column name="s_dec" type="double precision" unit="deg" ucd="pos.eq.dec;meta.main"
+      description="Declination of the centre, ICRS"/>
+    <column name="position_source" type="text" ucd="meta.code"
+      description="Where the position comes from: wcs (solved image) or header"/>
+    <column name="s_fov" type="double precision" unit="deg" ucd="phys.angSize;instr.fov"
+      description="Diameter of a circle that covers the field"/>
+    <column name="s_region" type="text" xtype="adql:REGION" ucd="pos.outline;obs.field"
+      description="Outline of the field, STC-S in ICRS"/>
+    <column name="s_pixel_scale" type="double precision" unit="arcsec" ucd="phys.angSize;instr.pixel"
+      description="Angle that one pixel covers"/>
+    <column name="s_orientation" type="double precision" unit="deg" ucd="pos.posAng"
+      description="Position angle of the second image axis, from north through east"/>
+    <column name="s_parity" type="integer" ucd="meta.code"
+      description="1 as seen on the sky, -1 mirrored"><values nullLiteral="0"/></column>
+    <column name="s_xel1" type="bigint" ucd="meta.number"
+      description="Pixels along the first axis"><values nullLiteral="-1"/></column>
+    <column name="s_xel2" type="bigint" ucd="meta.number"
+      description="Pixels along the second axis"><values nullLiteral="-1"/></column>
+    <column name="t_min" type="double precision" unit="d" ucd="time.start;obs.exposure"
+      description="Start of the exposure, MJD in UTC"/>
+    <column name="t_max" type="double precision" unit="d" ucd="time.end;obs.exposure"
+      description="End of the exposure, MJD in UTC"/>
+    <column name="t_exptime" type="double precision" unit="s" ucd="time.duration;obs.exposure"
+      description="Exposure time; 0 for bias frames"/>
+    <column name="hjd" type="double precision" unit="d" ucd="time.epoch"
+      description="Heliocentric Julian date of the header"/>
+    <column name="bjd" type="double precision" unit="d" ucd="time.epoch"
+      description="Barycentric Julian date of the header"/>
+    <column name="filter_name" type="unicode" ucd="meta.id;instr.filter" description="Filter"/>
+    <column name="em_min" type="double precision" unit="m" ucd="em.wl;stat.min"
+      description="Shortest wavelength, in vacuum"/>
+    <column name="em_max" type="double precision" unit="m" ucd="em.wl;stat.max"
+      description="Longest wavelength, in vacuum"/>
+    <column name="facility_name" type="text" ucd="meta.id;instr.tel" description="Observatory"/>
+    <column name="telescope_name" type="unicode" ucd="meta.id;instr.tel" description="Telescope"/>
+    <column name="instrument_name" type="unicode" ucd="meta.id;instr" description="Camera or spectrograph"/>
+    <column name="focal_length" type="double precision" unit="mm" ucd="instr.param"
+      description="Focal length of the telescope"/>
+    <column name="pixel_size" type="double precision" unit="um" ucd="instr.pixel;phys.size"
+      description="Width of a pixel, as binned"/>
+    <column name="binning_x" type="integer" ucd="instr.param"
+      description="Camera pixels in one pixel of the image, first axis"><values nullLiteral="-1"/></column>
+    <column name="binning_y" type="integer" ucd="instr.param"
+      description="Camera pixels in one pixel of the image, second axis"><values nullLiteral="-1"/></column>
+    <column name="gain" type="double precision" ucd="instr.param" description="Gain setting, or ISO speed"/>
+    <column name="egain" type="double precision" unit="electron/adu" ucd="instr.param"
+      description="Electrons for each count"/>
+    <column name="pedestal" type="double precision" unit="adu" ucd="instr.param"
+      description="Pedestal added to the counts"/>
+    <column name="black_level" type="double precision" unit="adu" ucd="instr.param"
+      description="Offset setting of the camera"/>
+    <column name="readout_mode" type="unicode" ucd="instr.setup" description="Readout mode of the camera"/>
+    <column name="ccd_temperature" type="double precision" unit="Celsius" ucd="phys.temperature;instr.det"
+      description="Temperature of the detector"/>
+    <column name="airmass" type="double precision" ucd="obs.airMass" description="Airmass"/>
+    <column name="ambient_temperature" type="double precision" unit="Celsius" ucd="phys.temperature;obs.atmos"
+      description="Temperature of the air"/>
+    <column name="dew_point" type="double precision" unit="Celsius" ucd="phys.temperature;obs.atmos"
+      description="Dew point"/>
+    <column name="pressure" type="double precision" unit="hPa" ucd="phys.pressure;obs.atmos"
+      description="Pressure of the air"/>
+    <column name="humidity" type="double precision" unit="percent" ucd="obs.atmos"
+      description="Relative humidity"/>
+    <column name="wind_speed" type="double precision" unit="km/h" ucd="phys.veloc;obs.atmos"
+      description="Speed of the wind"/>
+    <column name="wind_direction" type="double precision" unit="deg" ucd="pos.posAng;obs.atmos"
+      description="Where the wind comes from, from north through east"/>
+    <column name="site_latitude" type="double precision" unit="deg" ucd="pos.earth.lat;obs.observer"
+      description="Latitude of the site"/>
+    <column name="site_longitude" type="double precision" unit="deg" ucd="pos.earth.lon;obs.observer"
+      description="Longitude of the site, east positive"/>
+    <column name="site_elevation" type="double precision" unit="m" ucd="pos.earth.altitude;obs.observer"
+      description="Height of the site above sea level"/>
+    <column name="observer" type="unicode" ucd="meta.id;obs.observer" description="Who observed"/>
+    <column name="software" type="unicode" ucd="meta.software" description="Program that wrote the file"/>
+    <column name="pos" type="spoint" hidden="True" description="s_ra, s_dec as a point, indexed"/>
+    <column name="footprint" type="spoly" hidden="True" description="s_region as a polygon, indexed"/>
+
+    <viewStatement>
+      CREATE VIEW \qName WITH (security_barrier) AS
+      SELECT p.obs_publisher_did, p.obs_id, r.name AS run_name, p.path,
+        (SELECT public_url FROM archive.site) || '/datalink/file?ID=' || p.obs_publisher_did AS access_url,
+        p.media_type AS access_format, p.file_size, encode(p.sha256, 'hex') AS sha256,
+        date_trunc('second', p.file_modified AT TIME ZONE 'UTC') AS file_modified,
+        date_trunc('second', p.ingested AT TIME ZONE 'UTC') AS ingested,
+        date_trunc('second', p.missing_since AT TIME ZONE 'UTC') AS missing_since,
+        j.name AS project, u.name AS creator, p.privileges::int AS "privileges", p.is_valid::int AS is_valid,
+        date_trunc('second', p.release_date AT TIME ZONE 'UTC') AS obs_release_date,
+        CASE WHEN p.privileges >= 4 OR p.release_date &lt;= now() THEN 'public' ELSE 'proprietary' END
+          AS data_rights,
+        p.dataproduct_type, p.exposure_type, p.calib_level::int AS calib_level, p.target_name,
+        p.header_target, p.s_ra, p.s_dec, p.position_source, p.s_fov, p.s_region, p.s_pixel_scale,
+        p.s_orientation, p.s_parity::int AS s_parity, p.s_xel1, p.s_xel2, p.t_min, p.t_max, p.t_exptime,
+        p.hjd, p.bjd, p.filter_name, p.em_min, p.em_max, p.facility_name, p.telescope_name,
+        p.instrument_name, p.focal_length, p.pixel_size, p.binning_x::int AS binning_x,
+        p.binning_y::int AS binning_y, p.gain, p.egain, p.pedestal, p.black_level, p.readout_mode,
+        p.ccd_temperature, p.airmass, p.ambient_temperature, p.dew_point, p.pressure, p.humidity,
+        p.wind_speed, p.wind_direction, p.site_latitude, p.site_longitude, p.site_elevation,
+        p.observer, p.software, p.pos, p.region AS footprint
+      FROM archive.products p
+        LEFT JOIN archive.runs r ON r.run_id = p.run_id
+        LEFT JOIN archive.projects j ON j.project_id = p.project_id
+        LEFT JOIN archive.users u ON u.user_id = p.creator_id
+      WHERE context.in_scope(p.privileges, p.release_date, p.project_id, p.creator_id)
+    </viewStatement>
+  </table>
+
+  <table id="runs" adql="True" onDisk="True">
+    <meta name="description">The runs: top-level directories of the data root, mostly one a night.</meta>
+    <index columns="run_name" metaOnly="True"/>
+    <column name="run_name" type="unicode" required="True" ucd="meta.id;meta.main" description="Name of the run"/>
+    <column name="night" type="text" ucd="time.epoch;obs"
+      description="Date on which the night began, as year-month-day"/>
+    <column name="project" type="text" required="True" ucd="meta.id" description="Project of the run"/>
+    <viewStatement>
+      CREATE VIEW \qName WITH (security_barrier) AS
+      SELECT r.name AS run_name, r.night::text AS night, j.name AS project
+      FROM archive.runs r LEFT JOIN archive.projects j ON j.project_id = r.project_id
+      WHERE EXISTS (SELECT FROM archive.products p WHERE p.run_id = r.run_id
+        AND context.in_scope(p.privileges, p.release_date, p.project_id, p.creator_id))
+    </viewStatement>
+  </table>
+
+  <table id="targets" adql="True" onDisk="True">
+    <meta name="description">The objects that were observed.</meta>
+    <index columns="target_name" metaOnly="True"/>
+    <index columns="s_ra, s_dec" metaOnly="True"/>
+    <column name="target_name" type="unicode" required="True" ucd="meta.id;meta.main"
+      description="Name of the object"/>
+    <column name="target_class" type="text" ucd="src.class" description="Kind of the object"/>
+    <column name="s_ra" type="double precision" unit="deg" ucd="pos.eq.ra;meta.main"
+      description="Right ascension, ICRS"/>
+    <column name="s_dec" type="double precision" unit="deg" ucd="pos.eq.dec;meta.main"
+      description="Declination, ICRS"/>
+    <column name="pos" type="spoint" hidden="True" description="s_ra, s_dec as a point, indexed"/>
+    <viewStatement>
+      CREATE VIEW \qName WITH (security_barrier) AS
+      SELECT t.name AS target_name, t.target_class, t.s_ra, t.s_dec, t.pos
+      FROM archive.targets t
+      WHERE EXISTS (SELECT FROM archive.products p WHERE p.target_id = t.target_id
+        AND context.in_scope(p.privileges, p.release_date, p.project_id, p.creator_id))
+    </viewStatement>
+  </table>
+
+  <data id="import">
+    <make table="products"/>
+    <make table="runs"/>
+    <make table="targets"/>
+  </data>
+</resource>

@@ -1,0 +1,223 @@
+"""Our figures beside raw COPY and beside DaCHS: the same rows, the same database, the same run.
+
+`make bench` prints a table and writes bench.json. Each figure is a median over rounds in which the contestants
+take turns; the ratios are medians of the rounds' ratios, so that a machine that slows down slows all alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+import psycopg2
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from ingest.synthetic import synthesize
+from ost_vo.access.context import ANONYMOUS
+from ost_vo.deployment.archive import Archive
+from ost_vo.deployment.publisher import free_port
+from ost_vo.settings import Settings
+from ost_vo.store import tap_schema
+from ost_vo.vo import adql
+
+COLUMNS = (
+    "obs_publisher_did, obs_id, obs_collection, dataproduct_type, calib_level, target_name, s_ra, s_dec, s_fov, "
+    "t_min, t_max, t_exptime, em_min, em_max, instrument_name, facility_name, access_estsize"
+)
+ROWS = 100_000
+BULK = f"SELECT TOP {ROWS} {COLUMNS} FROM ivoa.obscore"
+FEW = f"SELECT TOP 5 {COLUMNS} FROM ivoa.obscore"
+CONE = f"SELECT {COLUMNS} FROM ivoa.obscore WHERE CONTAINS(POINT('ICRS', s_ra, s_dec), CIRCLE('ICRS', {{}}, {{}}, 1)) = 1"
+# Media types, since DaCHS knows other short names.
+BINARY2 = "application/x-votable+xml;serialization=BINARY2"
+TABLEDATA = "application/x-votable+xml;serialization=TABLEDATA"
+BULK_ROUNDS = 7
+QUICK_ROUNDS = 40
+WARMING = 3
+SHOW = Console()
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured figure.
+
+    Attributes:
+        what: the work.
+        ours, limit, dachs: medians [s]; limit is PostgreSQL itself, None where there is no such figure.
+        over_limit: ours / limit.
+        ahead: DaCHS / ours.
+    """
+
+    what: str
+    ours: float
+    limit: float | None
+    dachs: float
+    over_limit: float | None
+    ahead: float
+
+
+class Sink:
+    """Takes what COPY writes and drops it."""
+
+    def write(self, data: bytes) -> int:
+        """Count nothing, keep nothing."""
+        return len(data)
+
+
+class Bench:
+    """The contestants on one running archive."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        settings = archive.settings
+        self._ours, self._dachs = settings.base_url, archive.publisher_url
+        self._connection = psycopg2.connect(settings.dsn("ost_web"))
+        with psycopg2.connect(settings.dsn("ost_web")) as connection:
+            self._catalogue = tap_schema.load(connection)
+
+    def bulk(self, what: str, form: str, options: str) -> Figure:
+        """Time 100,000 rows in a format, whole."""
+        return self._compare(
+            what,
+            BULK_ROUNDS,
+            lambda _: self._fetch(self._ours, BULK, form)[1],
+            lambda _: self._copy(BULK, options),
+            lambda _: self._fetch(self._dachs, BULK, form)[1],
+        )
+
+    def first_byte(self) -> Figure:
+        """Time the first byte of 100,000 rows."""
+        return self._compare(
+            "100,000 rows BINARY2, first byte",
+            BULK_ROUNDS,
+            lambda _: self._fetch(self._ours, BULK, BINARY2)[0],
+            None,
+            lambda _: self._fetch(self._dachs, BULK, BINARY2)[0],
+        )
+
+    def latency(self, what: str, query: Callable[[int], str]) -> Figure:
+        """Time a small query of one client."""
+        return self._compare(
+            what,
+            QUICK_ROUNDS,
+            lambda i: self._fetch(self._ours, query(i), BINARY2)[1],
+            lambda i: self._copy(query(i), "FORMAT BINARY"),
+            lambda i: self._fetch(self._dachs, query(i), BINARY2)[1],
+        )
+
+    def _compare(
+        self,
+        what: str,
+        rounds: int,
+        ours: Callable[[int], float],
+        limit: Callable[[int], float] | None,
+        dachs: Callable[[int], float],
+    ) -> Figure:
+        times = []
+        for i in track(range(-WARMING, rounds), what, console=SHOW, transient=True):
+            taken = (ours(i), limit(i) if limit else None, dachs(i))
+            if i >= 0:
+                times.append(taken)
+        mine = [time[0] for time in times]
+        floor = [time[1] for time in times if time[1] is not None]
+        theirs = [time[2] for time in times]
+        return Figure(
+            what,
+            statistics.median(mine),
+            statistics.median(floor) if floor else None,
+            statistics.median(theirs),
+            statistics.median(a / b for a, b in zip(mine, floor, strict=True)) if floor else None,
+            statistics.median(b / a for a, b in zip(mine, theirs, strict=True)),
+        )
+
+    def _fetch(self, base: str, query: str, form: str) -> tuple[float, float]:
+        """Return the seconds until the first byte of the answer's body, and until its last."""
+        parts = urlsplit(base)
+        fields = {"LANG": "ADQL", "REQUEST": "doQuery", "MAXREC": 10 * ROWS, "FORMAT": form, "QUERY": query}
+        start = time.perf_counter()
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port)
+        connection.request("GET", f"/tap/sync?{urlencode(fields)}")
+        response = connection.getresponse()
+        response.read(1)
+        first = time.perf_counter() - start
+        while response.read(1 << 20):
+            continue
+        whole = time.perf_counter() - start
+        connection.close()
+        if response.status != 200:
+            raise RuntimeError(f"{base} answered {response.status} to {query}")
+        return first, whole
+
+    def _copy(self, query: str, options: str) -> float:
+        """Return the seconds that PostgreSQL needs for the same SQL, read by one client on the same machine."""
+        sql = adql.translate(query, self._catalogue).sql
+        start = time.perf_counter()
+        with self._connection.cursor() as cursor:
+            for name, value in ANONYMOUS.database_settings().items():
+                cursor.execute("SELECT set_config(%s, %s, true)", (name, value))
+            cursor.copy_expert(f"COPY ({sql}) TO STDOUT ({options})", Sink())
+        self._connection.rollback()
+        return time.perf_counter() - start
+
+
+def measure(archive: Archive) -> list[Figure]:
+    """Run every comparison."""
+    bench = Bench(archive)
+    return [
+        bench.bulk("100,000 rows BINARY2, whole", BINARY2, "FORMAT BINARY"),
+        bench.first_byte(),
+        bench.bulk("100,000 rows TABLEDATA, whole", TABLEDATA, "FORMAT TEXT"),
+        bench.bulk("100,000 rows CSV, whole", "text/csv", "FORMAT CSV"),
+        bench.latency("TOP 5", lambda _: FEW),
+        bench.latency("cone 1 deg", lambda i: CONE.format((i * 37.3) % 360, (i * 17.7) % 120 - 60)),
+    ]
+
+
+def show(figures: list[Figure], products: int) -> None:
+    """Print the figures."""
+    table = Table(title=f"{products:,} rows, medians in ms")
+    for name in ("", "ost_vo", "raw COPY", "DaCHS", "ost_vo / COPY", "DaCHS / ost_vo"):
+        table.add_column(name, justify="left" if not name else "right")
+    for figure in figures:
+        limit = "" if figure.limit is None else f"{1000 * figure.limit:.1f}"
+        over = "" if figure.over_limit is None else f"{figure.over_limit:.2f}"
+        row = [f"{1000 * figure.ours:.1f}", limit, f"{1000 * figure.dachs:.1f}", over, f"{figure.ahead:.1f}"]
+        table.add_row(figure.what, *row)
+    SHOW.print(table)
+
+
+def main() -> None:
+    """Start an archive in a temporary directory, fill it, and measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--products", type=int, default=1_000_000)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="ost_vo-bench-") as directory:
+        Path(directory).chmod(0o755)
+        archive = Archive(Settings(state=Path(directory) / "state", port=free_port(), watch=False))
+        try:
+            archive.start_database(SHOW.print)
+            with SHOW.status(f"{options.products:,} synthetic rows"):
+                synthesize(archive.settings, options.products)
+            archive.start_services(SHOW.print)
+            archive.await_publisher()
+            figures = measure(archive)
+        finally:
+            archive.stop()
+    show(figures, options.products)
+    if options.json:
+        options.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,239 @@
+"""Files over HTTP: who gets them, ranges, and conditional requests."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psycopg2
+import pytest
+import requests
+
+from tests.conftest import Service
+
+CONTENT = bytes(range(256)) * 4
+SIZE = len(CONTENT)
+NAME = 'night "ü" 100%.fits'
+PATH = f"files test/{NAME}"
+MODIFIED = 1_700_000_000.25
+
+
+@pytest.fixture
+def stored(service: Service) -> Iterator[Path]:
+    """A file of 1 kB that the archive has, with a name that needs quoting."""
+    path = service.settings.data / PATH
+    path.parent.mkdir()
+    path.write_bytes(CONTENT)
+    os.utime(path, (MODIFIED, MODIFIED))
+    _execute(
+        service,
+        "INSERT INTO archive.products (path, file_size, sha256, file_modified, media_type, calib_level, "
+        "obs_id, obs_publisher_did, privileges, run_id, project_id, creator_id) SELECT %s, %s, %s, to_timestamp(%s), "
+        "'image/fits', 1, 'x', %s, 5, run_id, project_id, creator_id FROM archive.products LIMIT 1",
+        PATH, SIZE, hashlib.sha256(CONTENT).digest(), MODIFIED, _identifier(service),
+    )  # fmt: skip
+    yield path
+    _execute(service, "DELETE FROM archive.products WHERE path = %s", PATH)
+    path.unlink(missing_ok=True)
+    path.parent.rmdir()
+
+
+def _identifier(service: Service) -> str:
+    return f"ivo://{service.settings.authority}/archive?file-test"
+
+
+def _execute(service: Service, statement: str, *values: Any) -> None:
+    connection = psycopg2.connect(service.settings.dsn("ost_owner"))
+    with connection, connection.cursor() as cursor:
+        cursor.execute(statement, values)
+    connection.close()
+
+
+def get(service: Service, path: str = PATH, **headers: str) -> requests.Response:
+    names = {
+        name.replace("_", "-"): value for name, value in {"Accept_Encoding": "identity", **headers}.items()
+    }
+    return requests.get(f"{service.url}/files/{quote(path)}", headers=names, timeout=60)
+
+
+@pytest.mark.usefixtures("stored")
+def test_a_file_comes_whole_with_what_it_is(service: Service) -> None:
+    response = get(service)
+    assert response.status_code == 200
+    assert response.content == CONTENT
+    assert response.headers["Content-Type"] == "image/fits"
+    assert response.headers["Content-Length"] == str(SIZE)
+    assert response.headers["Accept-Ranges"] == "bytes"
+    assert response.headers["ETag"] == f'"{hashlib.sha256(CONTENT).hexdigest()}"'
+    assert response.headers["Last-Modified"] == formatdate(MODIFIED, usegmt=True)
+    assert response.headers["Content-Disposition"] == (
+        "attachment; filename=\"night ___ 100_.fits\"; filename*=UTF-8''night%20%22%C3%BC%22%20100%25.fits"
+    )
+
+
+@pytest.mark.usefixtures("stored")
+def test_the_identifier_leads_to_the_same_file(service: Service) -> None:
+    link = f"{service.url}/datalink/file"
+    response = requests.get(
+        link, params={"ID": _identifier(service)}, headers={"Range": "bytes=1-2"}, timeout=60
+    )
+    assert (response.status_code, response.content) == (206, CONTENT[1:3])
+    assert requests.get(link, timeout=60).status_code == 400
+    assert requests.get(link, params={"ID": "ivo://nowhere/x?1"}, timeout=60).status_code == 404
+
+
+@pytest.mark.usefixtures("stored")
+def test_head_tells_without_sending(service: Service) -> None:
+    response = requests.head(f"{service.url}/files/{quote(PATH)}", timeout=60)
+    assert (response.status_code, response.content) == (200, b"")
+    assert response.headers["Content-Length"] == str(SIZE)
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize(
+    ("wanted", "begin", "end"),
+    [
+        ("bytes=0-9", 0, 10),
+        ("bytes=100-", 100, SIZE),
+        ("bytes=-24", SIZE - 24, SIZE),
+        ("bytes=1000-99999", 1000, SIZE),
+        ("bytes=-99999", 0, SIZE),
+        ("Bytes = 5-5", 5, 6),
+        ("bytes=3-4, 5000-6000", 3, 5),
+    ],
+)
+def test_ranges(service: Service, wanted: str, begin: int, end: int) -> None:
+    response = get(service, Range=wanted)
+    assert response.status_code == 206
+    assert response.content == CONTENT[begin:end]
+    assert response.headers["Content-Range"] == f"bytes {begin}-{end - 1}/{SIZE}"
+    assert response.headers["Content-Length"] == str(end - begin)
+
+
+@pytest.mark.usefixtures("stored")
+def test_several_ranges_come_in_parts(service: Service) -> None:
+    response = get(service, Range="bytes=0-1,10-12")
+    assert response.status_code == 206
+    assert response.headers["Content-Type"].startswith("multipart/byteranges; boundary=")
+    assert int(response.headers["Content-Length"]) == len(response.content)
+    parts = response.content.split(b"--" + response.headers["Content-Type"].split("=")[1].encode())
+    bodies = [part.split(b"\r\n\r\n", 1)[1].removesuffix(b"\r\n") for part in parts[1:-1]]
+    assert bodies == [CONTENT[0:2], CONTENT[10:13]]
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize("wanted", ["items=0-1", "bytes=5-1", "bytes=a-b", "bytes=", "bytes", "bytes=1-2,x"])
+def test_ranges_that_mean_nothing_are_ignored(service: Service, wanted: str) -> None:
+    response = get(service, Range=wanted)
+    assert (response.status_code, len(response.content)) == (200, SIZE)
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize("wanted", ["bytes=1024-", "bytes=5000-6000", "bytes=-0"])
+def test_ranges_behind_the_end_cannot_be_had(service: Service, wanted: str) -> None:
+    response = get(service, Range=wanted)
+    assert response.status_code == 416
+    assert response.headers["Content-Range"] == f"bytes */{SIZE}"
+
+
+@pytest.mark.usefixtures("stored")
+def test_a_download_resumes_only_on_the_same_file(service: Service) -> None:
+    first = get(service)
+    for known in (first.headers["ETag"], first.headers["Last-Modified"]):
+        assert get(service, Range="bytes=1000-", If_Range=known).status_code == 206
+    for other in ('"other"', "W/" + first.headers["ETag"], formatdate(MODIFIED - 60, usegmt=True)):
+        assert get(service, Range="bytes=1000-", If_Range=other).status_code == 200
+
+
+@pytest.mark.usefixtures("stored")
+def test_what_the_client_has_is_not_sent_again(service: Service) -> None:
+    etag = get(service).headers["ETag"]
+    for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+        response = get(service, If_None_Match=known)
+        assert (response.status_code, response.content) == (304, b"")
+        assert response.headers["ETag"] == etag
+    assert get(service, If_None_Match='"other"').status_code == 200
+    assert get(service, If_Modified_Since=formatdate(MODIFIED, usegmt=True)).status_code == 304
+    assert get(service, If_Modified_Since=formatdate(MODIFIED - 60, usegmt=True)).status_code == 200
+    assert get(service, If_Modified_Since="yesterday").status_code == 200
+    assert get(service, If_None_Match='"other"', If_Modified_Since=formatdate(usegmt=True)).status_code == 200
+
+
+def test_a_changed_file_has_a_weak_tag_of_its_own(service: Service, stored: Path) -> None:
+    stored.write_bytes(CONTENT[::-1])
+    response = get(service)
+    assert response.content == CONTENT[::-1]
+    assert response.headers["ETag"].startswith('W/"')
+    assert get(service, If_None_Match=response.headers["ETag"]).status_code == 304
+    assert get(service, If_None_Match=f'"{hashlib.sha256(CONTENT).hexdigest()}"').status_code == 200
+
+
+def test_an_empty_file_is_a_file(service: Service, stored: Path) -> None:
+    stored.write_bytes(b"")
+    assert (get(service).status_code, get(service).content) == (200, b"")
+    assert get(service, Range="bytes=0-").status_code == 416
+
+
+@pytest.mark.usefixtures("stored")
+def test_what_one_may_not_see_does_not_exist(service: Service) -> None:
+    _execute(service, "UPDATE archive.products SET privileges = 3 WHERE path = %s", PATH)
+    unseen, unknown = get(service), get(service, PATH + "x")
+    assert unseen.status_code == unknown.status_code == 404
+    assert unseen.text == unknown.text.replace(NAME + "x", NAME)
+
+
+def test_a_missing_file_is_told_apart_for_those_who_may_see_it(service: Service, stored: Path) -> None:
+    stored.unlink()
+    response = get(service)
+    assert response.status_code == 404
+    assert "missing on disk" in response.text
+    assert str(service.settings.data) not in response.text
+
+
+def test_links_do_not_lead_out_of_the_data_root(service: Service, stored: Path) -> None:
+    secret = service.settings.state / "secret.txt"
+    secret.write_text("secret")
+    stored.unlink()
+    stored.symlink_to(secret)
+    assert get(service).status_code == 404
+    inside = next(service.settings.data.rglob("*.fits"))
+    stored.unlink()
+    stored.symlink_to(inside)
+    assert get(service).content == inside.read_bytes()
+
+
+def test_a_pipe_does_not_hold_the_request_up(service: Service, stored: Path) -> None:
+    stored.unlink()
+    os.mkfifo(stored)
+    assert get(service).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["../secret.txt", "..%2Fsecret.txt", "/etc/passwd", "%00", "x%00y", ""])
+def test_paths_that_are_no_product_do_not_exist(service: Service, path: str) -> None:
+    session = requests.Session()
+    request = requests.Request("GET", f"{service.url}/files/").prepare()
+    request.url = f"{service.url}/files/{path}"
+    assert session.send(request, timeout=60).status_code == 404
+
+
+def test_a_hundred_downloads_leave_no_file_open(service: Service, stored: Path) -> None:
+    for _ in range(50):
+        get(service, Range="bytes=0-1")
+        get(service, If_None_Match="*")
+    assert _openers(stored) == 0
+
+
+def _openers(path: Path) -> int:
+    """Count the descriptors of all processes that have a file open."""
+    count = 0
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            count += os.readlink(link) == str(path)
+        except FileNotFoundError:
+            continue  # the process or the descriptor is gone by now
+    return count

@@ -1,0 +1,25 @@
+"""stilts taplint, the validator that registries and operators run."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+from tests.conftest import Service
+
+STAGES = "TMV TME TMS TMC CPV CAP AVV QGE QPO OBS MDQ"
+
+
+def test_taplint_finds_no_error_and_no_failure(service: Service) -> None:
+    result = subprocess.run(
+        ["/usr/bin/stilts", "taplint", f"tapurl={service.url}/tap", f"stages={STAGES}"],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    totals = re.search(r"Totals: Errors: (\d+); Warnings: (\d+); Infos: \d+; Summaries: \d+; Failures: (\d+)", result.stdout)
+    assert totals, result.stdout + result.stderr
+    errors, warnings, failures = map(int, totals.groups())
+    complaints = [line for line in result.stdout.splitlines() if line.startswith(("E-", "F-", "W-"))]
+    assert (errors, failures, warnings) == (0, 0, 0), "\n".join(complaints)
