@@ -28,11 +28,14 @@ _MAX_AXES = 9
 # pgSphere's polygons and STC-S have an inside only while they are smaller than a hemisphere.
 _MAX_RADIUS = 89.0
 _LOOKUP_DISTORTIONS = ("CPDIS1", "CPDIS2", "CPERR1", "D2IMDIS1", "D2IMDIS2", "AXISCORR", "D2IMERR1")
-_WCS_CARD = re.compile(
-    r"((WCSAXES|(CTYPE|CUNIT|CRVAL|CRPIX|CDELT|CROTA)\d+|(CD|PC|PV|PS)\d+_\d+|PC\d{6}|LONPOLE|LATPOLE"
-    r"|RADE(CSYS|SYS)|EQUINOX|EPOCH|REST(FRQ|FREQ|WAV)|SPECSYS|VELREF|(A|B|AP|BP)_\w+|CP(DIS|ERR)\d|DP\d"
-    r"|DQ\d|D2IM(DIS|ERR)?\d|AXISCORR) *=|(DP|D2IM)\d+\.)"
+_WCS_TEXT = re.compile(r"(CTYPE|CUNIT)[1-9]$|RADESYS$|RADECSYS$")
+_WCS_NUMBER = re.compile(
+    r"(CRVAL|CRPIX|CDELT|CROTA)[1-9]$|(CD|PC|PV)[1-9]_\d{1,2}$|PC00[1-9]00[1-9]$|(LON|LAT)POLE$|EQUINOX$|EPOCH$"
+    r"|(A|B|AP|BP)_([0-9]_[0-9]|ORDER)$"
 )
+_LOOKUP_CARD = re.compile(r"(CPDIS|CPERR|DP|D2IM|D2IMDIS|D2IMERR)[1-9]\b|AXISCORR")
+_LARGEST_NUMBER = 1e30
+_LARGEST_SIP_ORDER = 9
 _SCALE = re.compile(r"(CD\d_\d|CDELT\d)$")
 _CELESTIAL = re.compile(r"(RA--|DEC-|[GEHS]LON|[GEHS]LAT|[A-Z]{2}L[NT]-)")
 
@@ -121,7 +124,7 @@ def _celestial_axes(header: fits.Header) -> list[int]:
 
 
 def _celestial(unit: Unit, hdus: fits.HDUList | None) -> WCS:
-    header = _wcs_header(unit)
+    header = _wcs_header(unit, with_lookup=hdus is not None)
     axes = _celestial_axes(header)
     if len(unit.shape) == 2 and axes == [1, 2] and "CTYPE3" not in header:
         return WCS(header, fobj=hdus)
@@ -129,20 +132,36 @@ def _celestial(unit: Unit, hdus: fits.HDUList | None) -> WCS:
     return WCS(header, fobj=hdus, naxis=axes)
 
 
-def _wcs_header(unit: Unit) -> fits.Header:
-    """Return the cards of the primary WCS alone.
+def _wcs_header(unit: Unit, *, with_lookup: bool) -> fits.Header:
+    """Return the sound cards of the primary WCS alone.
 
-    astropy checks and copies every card several times, and an incomplete plate solution of a Schmidt survey
-    (PLTRAH, AMDX1, XPIXELSZ, ...) crashes wcslib; those headers have a WCS that agrees to an arcsecond.
+    astropy checks and copies every card several times. Wcslib corrupts its memory over odd values and over
+    incomplete plate solutions of Schmidt surveys (PLTRAH, AMDX1, XPIXELSZ, ...), so it sees none of these.
     """
-    starts = range(0, len(unit.cards), CARD_BYTES)
-    cards = [unit.cards[start : start + CARD_BYTES] for start in starts]
-    chosen = [card for card in cards if _WCS_CARD.match(card)]
-    header = fits.Header.fromstring("".join(chosen))
+    header = fits.Header()
+    for keyword in dict.fromkeys(unit.header):
+        # Matched first: astropy takes '*', '?' and '...' in a keyword for a pattern.
+        if _WCS_TEXT.match(keyword) or _WCS_NUMBER.match(keyword):
+            value = value_of(unit.header, keyword)
+            if value is not None and _is_sound(keyword, value):
+                header[keyword] = value
+    if with_lookup:
+        cards = (unit.cards[start : start + CARD_BYTES] for start in range(0, len(unit.cards), CARD_BYTES))
+        lookup = "".join(card for card in cards if _LOOKUP_CARD.match(card))
+        header.extend(fits.Header.fromstring(lookup).cards)
+    header["NAXIS"] = len(unit.shape)
     for number, length in enumerate(unit.shape, 1):
         header[f"NAXIS{number}"] = length
-    header["NAXIS"] = len(unit.shape)
     return header
+
+
+def _is_sound(keyword: str, value: bool | int | float | str) -> bool:
+    """Whether a card of the WCS has a value that can be right."""
+    if isinstance(value, str) or _WCS_TEXT.match(keyword):
+        return isinstance(value, str) and _WCS_TEXT.match(keyword) is not None
+    if keyword.endswith("_ORDER"):
+        return isinstance(value, int) and 0 <= value <= _LARGEST_SIP_ORDER
+    return not isinstance(value, bool) and abs(value) < _LARGEST_NUMBER
 
 
 def _matters(warning: warnings.WarningMessage) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -15,6 +16,7 @@ from typing import BinaryIO
 
 from astropy import log
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
 from psycopg2.extensions import connection as Connection
 
 from ingest import discovery, formats, mapping
@@ -23,9 +25,18 @@ from ingest.headers import Remark, Unit, read_units, stored_texts
 from ingest.stream import Stream, Unreadable
 from ost_vo.settings import Settings
 from ost_vo.store import quarantine
-from ost_vo.store.products import FileState, Known, Product, ProductStore, Rejected, open_connection
+from ost_vo.store.products import (
+    FileState,
+    Known,
+    Metadata,
+    Product,
+    ProductStore,
+    Rejected,
+    open_connection,
+)
 
 _BATCH = 500
+_MAX_WARNING = 300  # characters kept of what astropy warns of
 _NIGHT = re.compile(r"(\d{4})[-_]?(\d{2})[-_]?(\d{2})(?!\d)")
 
 
@@ -169,13 +180,20 @@ class Loader:
         state = FileState.of(path, found.size, found.modified_ns)
         if known and known.is_settled and known.file == state:
             return Outcome.UNCHANGED
-        with open(found.path, "rb", buffering=0, opener=_opener) as file:
-            state, sha256, units, remarks = _read(file, path)
-        if known and known.sha256 == sha256:
-            self._products.touch(state)
-            return Outcome.UNCHANGED
-        source = mapping.Source(path, units, lambda: fits.open(found.path, mode="readonly"), self._facility)
-        self._save(_product(source, state, sha256, remarks), is_known=known is not None)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", AstropyWarning)
+            with open(found.path, "rb", buffering=0, opener=_opener) as file:
+                state, sha256, units, remarks = _read(file, path)
+            if known and known.sha256 == sha256:
+                self._products.touch(state)
+                return Outcome.UNCHANGED
+            source = mapping.Source(
+                path, units, lambda: fits.open(found.path, mode="readonly"), self._facility
+            )
+            metadata, doubts = mapping.describe(source)
+        warned = [Remark("FITS", str(warning.message)[:_MAX_WARNING]) for warning in caught]
+        product = _product(units, state, sha256, metadata, [*remarks, *doubts, *warned])
+        self._save(product, is_known=known is not None)
         return Outcome.UPDATED if known else Outcome.INGESTED
 
     def _save(self, product: Product, *, is_known: bool) -> None:
@@ -205,11 +223,12 @@ def _read(file: BinaryIO, path: str) -> tuple[FileState, bytes, list[Unit], list
     return FileState.of(path, after.st_size, after.st_mtime_ns), sha256, units, remarks
 
 
-def _product(source: mapping.Source, state: FileState, sha256: bytes, remarks: list[Remark]) -> Product:
-    metadata, doubts = mapping.describe(source)
-    texts, cut = stored_texts(list(source.units))
+def _product(
+    units: list[Unit], state: FileState, sha256: bytes, metadata: Metadata, remarks: list[Remark]
+) -> Product:
+    texts, cut = stored_texts(units)
     run = state.path.split("/", 1)[0]
-    discrepancies = [(remark.keyword, _printable(remark.reason)) for remark in (*remarks, *doubts, *cut)]
+    discrepancies = [(remark.keyword, _printable(remark.reason)) for remark in (*remarks, *cut)]
     return Product(state, sha256, run, _night(run), metadata, texts, list(dict.fromkeys(discrepancies)))
 
 

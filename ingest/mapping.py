@@ -27,7 +27,15 @@ Opener = Callable[[], fits.HDUList]
 ARCSEC_PER_RADIAN = math.degrees(1.0) * 3600.0
 _AUXILIARY = ("WCSDVARR", "D2IMARR", "WCSCORR", "ERR", "DQ", "STAT", "MASK")
 # What astropy raises over files whose keywords contradict each other.
-_ASTROPY_FAILURES = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, fits.VerifyError)
+_ASTROPY_FAILURES = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    fits.VerifyError,
+)
 _CALIBRATION = ("bias", "dark", "flat", "wave")
 _WITHOUT_LIGHT = ("bias", "dark")
 _FLUX = re.compile(r"erg|jy\b|jansky|\bw[ /.*]*m|photon|mag\b", re.IGNORECASE)

@@ -35,6 +35,7 @@ _DEFAULT_UNITS = {
     "WAVE": "m", "AWAV": "m", "FREQ": "Hz", "ENER": "J", "WAVN": "1/m", "VRAD": "m/s", "VOPT": "m/s",
     "VELO": "m/s", "FELO": "m/s", "ZOPT": "", "BETA": "",
 }  # fmt: skip
+_MAX_COLUMNS = 999  # FITS 4.0, section 7.3.1
 _LARGEST_SPECTRUM_BYTES = 64 << 20
 
 
@@ -192,7 +193,7 @@ def _ordered(one: float, other: float) -> tuple[float | None, float | None]:
 def _columns(header: fits.Header) -> list[tuple[str, str, str]]:
     """Return (name, format, unit) of a table's columns."""
     count = value_of(header, "TFIELDS")
-    numbers = range(1, (count if isinstance(count, int) else 0) + 1)
+    numbers = range(1, (min(count, _MAX_COLUMNS) if isinstance(count, int) else 0) + 1)
     keys = ("TTYPE", "TFORM", "TUNIT")
     return [
         (text_of(header, f"{keys[0]}{n}"), text_of(header, f"{keys[1]}{n}"), text_of(header, f"{keys[2]}{n}"))

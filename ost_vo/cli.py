@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,7 +43,7 @@ def run() -> None:
         _ingest([settings.data], settings)
         if settings.watch:
             archive.start_watcher()
-        out.print(_welcome(settings), markup=False)
+        out.print(_welcome(settings), markup=False, soft_wrap=True)
         archive.wait()
     except KeyboardInterrupt:
         err.print("Stopping")
@@ -88,7 +89,7 @@ def quarantine() -> None:
     from ost_vo.store import quarantine as store
 
     table = Table("path", "reason", "since")
-    with psycopg2.connect(Settings().dsn("ost_ingest")) as connection:
+    with closing(psycopg2.connect(Settings().dsn("ost_ingest"))) as connection:
         for entry in store.entries(connection):
             table.add_row(entry.path, entry.reason, f"{entry.since:%Y-%m-%d %H:%M}")
     out.print(table if table.row_count else "The quarantine is empty.")
@@ -152,7 +153,7 @@ def translate(query: Annotated[str, typer.Argument(help="The query; - reads stan
     from ost_vo.store import tap_schema
     from ost_vo.vo.adql import translate as translate_query
 
-    with psycopg2.connect(Settings().dsn("adql")) as connection:
+    with closing(psycopg2.connect(Settings().dsn("ost_web"))) as connection:
         catalogue = tap_schema.load(connection)
     text = sys.stdin.read() if query == "-" else query
     out.print(translate_query(text, catalogue).sql, markup=False, soft_wrap=True)
@@ -222,7 +223,7 @@ The archive is up; Ctrl-C ends it.
             archive = pyvo.dal.TAPService("{url}/tap")
             print(archive.search("SELECT TOP 5 target_name, s_ra, s_dec, t_exptime FROM ivoa.obscore"))
   Settings  OST_VO_STATE={settings.state} OST_VO_PORT={settings.port}
-"""
+"""  # noqa: S608 a query for people to try
 
 
 if __name__ == "__main__":

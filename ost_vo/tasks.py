@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 TASK = "ost_vo.run"
 QUEUE = "ost_vo.jobs"
-# How long the service waits for Redis before it leaves a job to the next reminder [s].
+# How long a connection to Redis may take [s].
 CONNECT_SECONDS = 2
 
 
@@ -41,10 +41,7 @@ def create(settings: Settings) -> Celery:
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
-        broker_transport_options={
-            "socket_connect_timeout": CONNECT_SECONDS,
-            "socket_timeout": CONNECT_SECONDS,
-        },
+        broker_transport_options={"socket_connect_timeout": CONNECT_SECONDS},
     )
     return app
 
@@ -52,6 +49,8 @@ def create(settings: Settings) -> Celery:
 def dispatcher(settings: Settings) -> Callable[[str], None]:
     """Return what tells the workers that a job is QUEUED."""
     app = create(settings)
+    # A request must not wait for Redis: the job is in the database, and a reminder follows.
+    app.conf.broker_transport_options |= {"max_retries": 0, "socket_timeout": CONNECT_SECONDS}
 
     def dispatch(job_id: str) -> None:
         try:

@@ -1,7 +1,7 @@
 """Our figures beside raw COPY and beside DaCHS: the same rows, the same database, the same run.
 
-`make bench` prints a table and writes bench.json. Each figure is a median over rounds in which the contestants
-take turns; the ratios are medians of the rounds' ratios, so that a machine that slows down slows all alike.
+`make bench` prints a table and writes bench.json. Each figure is a median over rounds in which all take turns;
+the ratios are medians of the rounds' ratios, so that a machine that slows down slows all alike.
 """
 
 from __future__ import annotations
@@ -31,13 +31,16 @@ from ost_vo.store import tap_schema
 from ost_vo.vo import adql
 
 COLUMNS = (
-    "obs_publisher_did, obs_id, obs_collection, dataproduct_type, calib_level, target_name, s_ra, s_dec, s_fov, "
-    "t_min, t_max, t_exptime, em_min, em_max, instrument_name, facility_name, access_estsize"
+    "obs_publisher_did, obs_id, obs_collection, dataproduct_type, calib_level, target_name, s_ra, s_dec, "
+    "s_fov, t_min, t_max, t_exptime, em_min, em_max, instrument_name, facility_name, access_estsize"
 )
 ROWS = 100_000
 BULK = f"SELECT TOP {ROWS} {COLUMNS} FROM ivoa.obscore"
 FEW = f"SELECT TOP 5 {COLUMNS} FROM ivoa.obscore"
-CONE = f"SELECT {COLUMNS} FROM ivoa.obscore WHERE CONTAINS(POINT('ICRS', s_ra, s_dec), CIRCLE('ICRS', {{}}, {{}}, 1)) = 1"
+CONE = (
+    f"SELECT {COLUMNS} FROM ivoa.obscore "
+    "WHERE CONTAINS(POINT('ICRS', s_ra, s_dec), CIRCLE('ICRS', {}, {}, 1)) = 1"
+)
 # Media types, since DaCHS knows other short names.
 BINARY2 = "application/x-votable+xml;serialization=BINARY2"
 TABLEDATA = "application/x-votable+xml;serialization=TABLEDATA"
@@ -159,7 +162,7 @@ class Bench:
         return first, whole
 
     def _copy(self, query: str, options: str) -> float:
-        """Return the seconds that PostgreSQL needs for the same SQL, read by one client on the same machine."""
+        """Return the seconds that PostgreSQL needs for the same SQL and one client."""
         sql = adql.translate(query, self._catalogue).sql
         start = time.perf_counter()
         with self._connection.cursor() as cursor:

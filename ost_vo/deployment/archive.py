@@ -66,7 +66,9 @@ class Archive:
         cluster.await_ready(settings)
         self._migrate(say)
         if warming.wait():
-            raise FatalFault("The kernels of the result streams do not compile.", f"See {self._logs / 'warm.log'}.")
+            raise FatalFault(
+                "The kernels of the result streams do not compile.", f"See {self._logs / 'warm.log'}."
+            )
 
     def start_services(self, say: Say, *, dachs: bool = True) -> None:
         """Start the web service, and wait until it answers; then DaCHS, which needs longer."""
@@ -148,7 +150,8 @@ class Archive:
             Program("dachs", publisher.command(account), priority=3),
             Program("web", account.command(*web), priority=4),
             Program("watcher", account.command(*watcher), priority=5),
-            Program("worker", account.command(*worker), priority=6),
+            # TERM would let it finish its jobs first; after QUIT, others do.
+            Program("worker", account.command(*worker), "QUIT", 6),
         ]
 
     def _await_web(self) -> None:

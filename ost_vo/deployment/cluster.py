@@ -69,7 +69,8 @@ def await_ready(settings: Settings) -> None:
         except psycopg2.OperationalError as error:
             if time.monotonic() > deadline:
                 raise FatalFault(
-                    f"PostgreSQL does not answer: {error}", f"See {settings.state / 'log' / 'postgresql.log'}."
+                    f"PostgreSQL does not answer: {error}",
+                    f"See {settings.state / 'log' / 'postgresql.log'}.",
                 ) from error
             time.sleep(0.05)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 from xmlrpc.client import Fault as RemoteFault
 from xmlrpc.client import ServerProxy
 
@@ -64,10 +65,10 @@ class Supervisor:
         path = self._directory / "supervisord.conf"
         path.write_text(self._configuration(programs, user))
         self._socket.unlink(missing_ok=True)
+        supervisord = [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "-c", str(path)]
         with (self._logs / "supervisord.start.log").open("wb") as output:
             self._process = subprocess.Popen(
-                ["/usr/bin/setpriv", "--pdeathsig", "TERM", "--", sys.executable]
-                + ["-m", "supervisor.supervisord", "--nodaemon", "-c", str(path)],
+                ["/usr/bin/setpriv", "--pdeathsig", "TERM", "--", *supervisord],
                 cwd=self._directory,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
@@ -85,7 +86,9 @@ class Supervisor:
         try:
             self._server.supervisor.startProcess(name, False)
         except RemoteFault as error:
-            raise FatalFault(f"{name} does not start ({error.faultString}).", self.last_words(name)) from error
+            raise FatalFault(
+                f"{name} does not start ({error.faultString}).", self.last_words(name)
+            ) from error
 
     def stop(self) -> None:
         """Stop every service and supervisord itself, and wait for it."""
@@ -105,7 +108,8 @@ class Supervisor:
 
     def is_running(self, name: str) -> bool:
         """Say whether a service is up."""
-        return bool(self._server.supervisor.getProcessInfo(name)["statename"] in ("RUNNING", "STARTING"))
+        process = cast(dict[str, str], self._server.supervisor.getProcessInfo(name))
+        return process["statename"] in ("RUNNING", "STARTING")
 
     def last_words(self, name: str) -> str:
         """Return the end of a service's log, for a message."""

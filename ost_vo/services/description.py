@@ -5,6 +5,8 @@ Source: VOSI 1.1; TAPRegExt 1.0; SIA 2.0 section 5; DataLink 1.1 section 5.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from lxml import etree
 
 from ost_vo.faults import NotFoundFault
@@ -22,9 +24,7 @@ def tap_capabilities(archive: Archive) -> bytes:
     base = f"{archive.settings.base_url}/tap"
     interface = Interface(base, use="base", version="1.1")
     tap = Capability(_TAP, (interface,), "tr:TableAccess", tuple(_tap_details(archive)))
-    tables = Capability(
-        "ivo://ivoa.net/std/VOSI#tables-1.1", (Interface(f"{base}/tables", version="1.1"),)
-    )
+    tables = Capability("ivo://ivoa.net/std/VOSI#tables-1.1", (Interface(f"{base}/tables", version="1.1"),))
     return vosi.capabilities([tap, *_self_description(base), tables])
 
 
@@ -32,7 +32,9 @@ def sia_capabilities(archive: Archive) -> bytes:
     """Return what the SIA service can do."""
     base = f"{archive.settings.base_url}/sia"
     query = Interface(f"{base}/query", use="base", version="2.0", query_types=("GET", "POST"))
-    return vosi.capabilities([Capability("ivo://ivoa.net/std/SIA#query-2.0", (query,)), *_self_description(base)])
+    return vosi.capabilities(
+        [Capability("ivo://ivoa.net/std/SIA#query-2.0", (query,)), *_self_description(base)]
+    )
 
 
 def datalink_capabilities(archive: Archive) -> bytes:
@@ -62,7 +64,11 @@ def tables(archive: Archive, detail: str) -> bytes:
                 schema.name,
                 schema.description,
                 schema.utype,
-                [described[table.sql_name] for table in archive.published.catalogue if table.schema == schema.name],
+                [
+                    described[table.sql_name]
+                    for table in archive.published.catalogue
+                    if table.schema == schema.name
+                ],
             )
             for schema in archive.published.schemas
             if any(table.schema == schema.name for table in archive.published.catalogue)
@@ -93,7 +99,7 @@ def _self_description(base: str) -> list[Capability]:
 def _tap_details(archive: Archive) -> list[etree._Element]:
     element, settings = vosi.element, archive.settings
     language = element("language", element("name", "ADQL"))
-    for version in ("2.0", "2.1"):
+    for version in ("2.1", "2.0"):
         language.append(element("version", version, **{"ivo-id": f"ivo://ivoa.net/std/ADQL#v{version}"}))
     language.append(element("description", "The Astronomical Data Query Language"))
     for kind, features in adql.LANGUAGE_FEATURES.items():
@@ -113,7 +119,7 @@ def _tap_details(archive: Archive) -> list[etree._Element]:
     return [model, language, *outputs, duration, limit]
 
 
-def _features(kind: str, features: list[tuple[str, str]]) -> etree._Element:
+def _features(kind: str, features: Iterable[tuple[str, str]]) -> etree._Element:
     group = vosi.element("languageFeatures", type=kind)
     for form, description in features:
         feature = vosi.element("feature", vosi.element("form", form))
@@ -132,8 +138,11 @@ def _descriptions(archive: Archive) -> dict[str, vosi.TableDescription]:
             table.description,
             table.utype,
             table.columns,
-            [(key.target_table, key.columns, key.description) for key in keys if key.from_table == table.sql_name],
+            [
+                (key.target_table, key.columns, key.description)
+                for key in keys
+                if key.from_table == table.sql_name
+            ],
         )
         for table in archive.published.catalogue
     }
-

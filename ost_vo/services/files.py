@@ -21,9 +21,6 @@ from ost_vo.store.observations import Product
 
 log = structlog.get_logger(__name__)
 
-# Times of files lose their nanoseconds on the way through the database [s].
-_CLOCK_STEP = 1e-5
-
 
 @dataclass(frozen=True, slots=True)
 class Download:
@@ -47,8 +44,8 @@ class Download:
     @property
     def etag(self) -> str:
         """The entity tag: strong while the file is the one whose checksum the archive knows, else weak."""
-        moved = abs(self.status.st_mtime - self.product.file_modified.timestamp())
-        if self.status.st_size == self.product.file_size and moved < _CLOCK_STEP:
+        known = (self.product.file_size, int(self.product.file_modified.timestamp()))
+        if (self.status.st_size, int(self.status.st_mtime)) == known:
             return f'"{self.product.sha256}"'
         return f'W/"{self.status.st_size:x}-{self.status.st_mtime_ns:x}"'
 

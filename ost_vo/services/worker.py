@@ -103,6 +103,7 @@ class Worker:
             execution.cancellation.request()
         for thread in self._threads:
             thread.join(STOP_SECONDS)
+        self._release_rest()
 
     def wake(self) -> None:
         """Let the slots look at the queue."""
@@ -145,6 +146,14 @@ class Worker:
             log.info("job destroyed", job=job_id)
         self._remove_orphans()
 
+    def _release_rest(self) -> None:
+        """Give back the jobs that have not ended in time, and one that the thread of the caller runs."""
+        for token, execution in dict(self._running).items():
+            try:
+                self._store.release(execution.job.id, token)
+            except Fault as fault:
+                log.warning("job not given back", job=execution.job.id, reason=str(fault))
+
     def _serve(self) -> None:
         while not self._stopping.is_set():
             seen = self._news_count
@@ -170,7 +179,7 @@ class Worker:
             if self._store.beat([token]) and not self._stopping.is_set():
                 self._run(claim, execution)
             elif self._stopping.is_set():
-                self._store.release(claim)
+                self._store.release(claim.job.id, claim.token)
         return True
 
     @contextmanager
@@ -206,7 +215,7 @@ class Worker:
     def _fail(self, claim: Claim, execution: Execution, fault: Fault) -> None:
         if execution.cancellation.requested:
             if self._stopping.is_set():
-                self._store.release(claim)
+                self._store.release(claim.job.id, claim.token)
             return
         seconds = claim.job.execution_duration
         if fault.transient and execution.elapsed >= _DURATION_REACHED * seconds:

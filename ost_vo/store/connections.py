@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
 from sqlalchemy import exc, pool
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from ost_vo.faults import TransientFault
 
@@ -23,9 +25,10 @@ class Database:
     """
 
     def __init__(self, dsn: str, size: int) -> None:
-        self._pool = pool.QueuePool(
-            lambda: psycopg2.connect(dsn), pool_size=size, max_overflow=0, timeout=WAIT_SECONDS
-        )
+        def connect() -> DBAPIConnection:
+            return cast(DBAPIConnection, psycopg2.connect(dsn))
+
+        self._pool = pool.QueuePool(connect, pool_size=size, max_overflow=0, timeout=WAIT_SECONDS)
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -61,7 +64,9 @@ class Database:
             self._pool = self._pool.recreate()
             return self._pool.connect()
         except exc.TimeoutError as error:
-            raise TransientFault("The archive is busy: no database connection is free.", "Try again.") from error
+            raise TransientFault(
+                "The archive is busy: no database connection is free.", "Try again."
+            ) from error
         except psycopg2.OperationalError as error:
             raise TransientFault("The archive's database does not answer.", "Try again later.") from error
 

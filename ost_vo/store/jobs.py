@@ -254,13 +254,13 @@ class JobStore:
             {"job": claim.job.id, "token": claim.token, "phase": phase.value, **asdict(failure)},
         )
 
-    def release(self, claim: Claim) -> bool:
+    def release(self, job_id: str, token: str) -> bool:
         """Give a job back to the queue, as if this attempt had not been; return whether it ran the job."""
         return self._changed(
             """
             UPDATE archive.jobs SET phase = 'QUEUED', started = NULL, worker = NULL, attempts = attempts - 1
             WHERE job_id = %(job)s AND phase = 'EXECUTING' AND worker = %(token)s RETURNING job_id""",
-            {"job": claim.job.id, "token": claim.token},
+            {"job": job_id, "token": token},
         )
 
     def requeue_lost(self, seconds: float, attempts: int, failure: Failure) -> list[tuple[str, Phase]]:

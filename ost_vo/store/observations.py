@@ -33,7 +33,7 @@ class Product:
         identifier: the publisher's dataset identifier, an IVOID.
         path: of its file, below the data root.
         media_type, file_size, sha256: of the file [byte, hexadecimal], as ingested.
-        file_modified: when the file was last changed before that.
+        file_modified: when the file was last changed before that, cut to the second.
         missing_since: since when the file has not been found, None while it is there.
         data_rights: ``public`` or ``proprietary``.
         product_type, exposure_type, target, filter: what it shows, None where unknown.

@@ -52,11 +52,15 @@ def provision(connection: Connection, database: str) -> None:
             cursor.execute(f"ALTER FUNCTION {function} LEAKPROOF")
         # set_config is how the service says who asks: a query must not be able to say it, too.
         cursor.execute("REVOKE EXECUTE ON FUNCTION pg_catalog.set_config(text, text, bool) FROM PUBLIC")
-        cursor.execute("GRANT EXECUTE ON FUNCTION pg_catalog.set_config(text, text, bool) TO ost_web, ost_publisher")
+        cursor.execute(
+            "GRANT EXECUTE ON FUNCTION pg_catalog.set_config(text, text, bool) TO ost_web, ost_publisher"
+        )
         cursor.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
         for schema in ("archive", "context"):
             cursor.execute(
-                sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION ost_owner").format(sql.Identifier(schema))
+                sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION ost_owner").format(
+                    sql.Identifier(schema)
+                )
             )
 
 

@@ -346,7 +346,8 @@ class ResultStream:
 class AsyncResultStream:
     """An asynchronous iterator over the chunks of a document; no thread is borrowed for a chunk.
 
-    It closes itself when nothing refers to it any more, as after a client has gone away.
+    Close it when the client has gone away: the tasks that are cancelled then may keep references to it for a
+    while. Without any reference it closes itself.
     """
 
     def __init__(self, reader: _Reader, channel: _Channel, ready: asyncio.Event) -> None:

@@ -18,7 +18,7 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 
 def _config() -> Config:
     config = Config()
-    # Alembic interpolates percent signs in its options, and a checkout may lie below a directory that has one.
+    # Alembic interpolates percent signs in its options, and the path of a checkout may have one.
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
 
@@ -34,8 +34,6 @@ def upgrade(dsn: str) -> None:
     Args:
         dsn: libpq connection string of the role ost_owner.
     """
-    import psycopg2
-
     engine = create_engine(
         "postgresql+psycopg2://", creator=lambda: psycopg2.connect(dsn), poolclass=pool.NullPool
     )

@@ -29,6 +29,9 @@ SELECT table_name, column_name, datatype, arraysize, xtype, unit, ucd, utype, de
     principal, indexed, std
 FROM tap_schema.columns ORDER BY table_name, column_index, column_name
 """
+_SCHEMAS = """
+SELECT schema_name, description, utype FROM tap_schema.schemas ORDER BY schema_index, schema_name
+"""
 _STORED = """
 SELECT attrelid, attname, format_type(atttypid, NULL) FROM pg_attribute
 WHERE attrelid = ANY (%s) AND attnum > 0 AND NOT attisdropped
@@ -82,9 +85,7 @@ def load(connection: Connection) -> Catalogue:
 def schemas(connection: Connection) -> list[Schema]:
     """Read TAP_SCHEMA.schemas."""
     with _reading(connection) as cursor:
-        cursor.execute(
-            "SELECT schema_name, description, utype FROM tap_schema.schemas ORDER BY schema_index, schema_name"
-        )
+        cursor.execute(_SCHEMAS)
         return [Schema(*row) for row in cursor.fetchall()]
 
 
@@ -94,7 +95,7 @@ def foreign_keys(connection: Connection) -> list[ForeignKey]:
     with _reading(connection) as cursor:
         cursor.execute(_KEYS)
         for *key, source, target in cursor.fetchall():
-            pairs[tuple(key)].append((source, target))  # type: ignore[index]
+            pairs[tuple(key)].append((source, target))
     return [ForeignKey(*key[1:], tuple(columns)) for key, columns in pairs.items()]
 
 
@@ -131,7 +132,7 @@ def _table(
 
 
 def _column(row: tuple[object, ...], stored: dict[str, str]) -> Column | None:
-    """Return a column that the table really has; TAP_SCHEMA writes reserved words as delimited identifiers."""
+    """Return a column that the table really has; TAP_SCHEMA delimits reserved words."""
     listed, datatype, arraysize, xtype, unit, ucd, utype, description, principal, indexed, std = row
     name = str(listed).strip('"')
     name = name if name in stored else name.lower()

@@ -34,7 +34,9 @@ class Parameters:
         """
         values = list(dict.fromkeys(value for name in names for value in self.all(name)))
         if len(values) > 1:
-            raise UsageFault(f"{names[0]} is given {len(values)} times with different values.", "Give it once.")
+            raise UsageFault(
+                f"{names[0]} is given {len(values)} times with different values.", "Give it once."
+            )
         return values[0] if values else None
 
     def count(self, name: str) -> int | None:

@@ -79,7 +79,12 @@ def capabilities(items: Iterable[Capability]) -> bytes:
     root = etree.Element(
         f"{{{_CAPABILITIES}}}capabilities",
         nsmap={
-            "vosi": _CAPABILITIES, "xsi": _XSI, "vr": _RESOURCE, "vs": _DATA_SERVICE, "tr": _TAP, "sia": _SIA,
+            "vosi": _CAPABILITIES,
+            "xsi": _XSI,
+            "vr": _RESOURCE,
+            "vs": _DATA_SERVICE,
+            "tr": _TAP,
+            "sia": _SIA,
         },
     )
     for item in items:
@@ -92,9 +97,7 @@ def capabilities(items: Iterable[Capability]) -> bytes:
     return _serialised(root)
 
 
-def availability(
-    available: bool, up_since: datetime | None = None, notes: Sequence[str] = ()
-) -> bytes:
+def availability(available: bool, up_since: datetime | None = None, notes: Sequence[str] = ()) -> bytes:
     """Return a VOSI availability document; ``up_since`` is in UTC."""
     root = etree.Element(f"{{{_AVAILABILITY}}}availability", nsmap={"vosi": _AVAILABILITY, "xsi": _XSI})
     _add(root, _AVAILABILITY, "available", "true" if available else "false")
@@ -123,7 +126,9 @@ class TableDescription:
     keys: Sequence[tuple[str, Sequence[tuple[str, str]], str | None]]
 
 
-def tableset(schemas: Iterable[tuple[str, str | None, str | None, Sequence[TableDescription]]], detail: str) -> bytes:
+def tableset(
+    schemas: Iterable[tuple[str, str | None, str | None, Sequence[TableDescription]]], detail: str
+) -> bytes:
     """Return the document of all tables.
 
     Args:

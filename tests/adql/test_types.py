@@ -41,6 +41,7 @@ from tests.adql.observatory import CATALOGUE
         ("SELECT POLYGON(0, 0, 20, 20, 20, 0, 0, 20) FROM obscore", 8, "crosses itself"),
         ("SELECT POLYGON(0, 0, 1, 1, 0, 0) FROM obscore", 8, "three different vertices"),
         ("SELECT POLYGON(0, -30, 90, 60, 180, -30, 270, 60) FROM obscore", 8, "hemisphere"),
+        ("SELECT POLYGON(s_ra, s_dec, t_min) FROM obscore", 16, "A geometry belongs here"),
         ("SELECT REGION('Union ICRS (Circle 1 2 3)') FROM obscore", 15, "not supported"),
         ("SELECT REGION('Circle ICRS 1 2') FROM obscore", 15, "3 numbers"),
         ("SELECT REGION('Ball 1 2 3') FROM obscore", 15, "does not begin"),

@@ -39,9 +39,9 @@ def _changed(service: Service, identifier: str, change: str, back: str) -> Itera
     connection = psycopg2.connect(service.settings.dsn("ost_owner"))
     connection.autocommit = True
     with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE archive.products SET {change} WHERE obs_publisher_did = %s", (identifier,))  # noqa: S608
+        cursor.execute(f"UPDATE archive.products SET {change} WHERE obs_publisher_did = %s", (identifier,))
         yield identifier
-        cursor.execute(f"UPDATE archive.products SET {back} WHERE obs_publisher_did = %s", (identifier,))  # noqa: S608
+        cursor.execute(f"UPDATE archive.products SET {back} WHERE obs_publisher_did = %s", (identifier,))
     connection.close()
 
 
@@ -176,5 +176,6 @@ def test_faults_are_documents(service: Service, parameters: dict[str, str]) -> N
 
 def test_pyvo_follows_the_links_of_a_search(service: Service) -> None:
     results = pyvo.dal.SIA2Service(f"{service.url}/sia").search(maxrec=1)
-    (link,) = results[0].getdatalink().bysemantics("#this")
+    # Without the vocabulary, for which pyvo would ask the IVOA.
+    (link,) = results[0].getdatalink().bysemantics("#this", include_narrower=False)
     assert requests.head(link["access_url"], timeout=60).status_code == 200

@@ -78,7 +78,7 @@ def pause_between() -> Iterator[None]:
 
 
 @pytest.fixture
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Run]]:
+def start() -> Iterator[Callable[..., Run]]:
     runs: list[Run] = []
 
     def starter(state: Path, port: int) -> Run:

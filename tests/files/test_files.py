@@ -33,8 +33,9 @@ def stored(service: Service) -> Iterator[Path]:
     _execute(
         service,
         "INSERT INTO archive.products (path, file_size, sha256, file_modified, media_type, calib_level, "
-        "obs_id, obs_publisher_did, privileges, run_id, project_id, creator_id) SELECT %s, %s, %s, to_timestamp(%s), "
-        "'image/fits', 1, 'x', %s, 5, run_id, project_id, creator_id FROM archive.products LIMIT 1",
+        "obs_id, obs_publisher_did, privileges, run_id, project_id, creator_id) SELECT %s, %s, %s, "
+        "to_timestamp(%s), 'image/fits', 1, 'x', %s, 5, run_id, project_id, creator_id "
+        "FROM archive.products LIMIT 1",
         PATH, SIZE, hashlib.sha256(CONTENT).digest(), MODIFIED, _identifier(service),
     )  # fmt: skip
     yield path
@@ -201,8 +202,8 @@ def test_links_do_not_lead_out_of_the_data_root(service: Service, stored: Path) 
     stored.unlink()
     stored.symlink_to(secret)
     assert get(service).status_code == 404
-    inside = next(service.settings.data.rglob("*.fits"))
     stored.unlink()
+    inside = next(service.settings.data.rglob("*.fits"))
     stored.symlink_to(inside)
     assert get(service).content == inside.read_bytes()
 
@@ -221,11 +222,21 @@ def test_paths_that_are_no_product_do_not_exist(service: Service, path: str) -> 
     assert session.send(request, timeout=60).status_code == 404
 
 
-def test_a_hundred_downloads_leave_no_file_open(service: Service, stored: Path) -> None:
-    for _ in range(50):
+def test_downloads_leave_no_file_open(service: Service, stored: Path) -> None:
+    for _ in range(10):
         get(service, Range="bytes=0-1")
+        get(service, Range="bytes=9999-")
         get(service, If_None_Match="*")
+        requests.head(f"{service.url}/files/{quote(PATH)}", timeout=60)
     assert _openers(stored) == 0
+
+
+def test_the_demo_files_are_those_that_were_ingested(service: Service) -> None:
+    files = [path for path in service.settings.data.rglob("*") if path.suffix in (".fits", ".fz")]
+    assert files
+    for path in files:
+        response = get(service, str(path.relative_to(service.settings.data)))
+        assert response.headers["ETag"] == f'"{hashlib.sha256(response.content).hexdigest()}"'
 
 
 def _openers(path: Path) -> int:
@@ -234,6 +245,6 @@ def _openers(path: Path) -> int:
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         try:
             count += os.readlink(link) == str(path)
-        except FileNotFoundError:
-            continue  # the process or the descriptor is gone by now
+        except (FileNotFoundError, PermissionError):
+            continue  # gone by now, or of another account
     return count

@@ -235,6 +235,16 @@ def test_foreign_bytes_after_the_data_are_remarked_on(settings: Settings, frame:
     assert reasons == [("Bytes that are no FITS extension follow HDU 0.",)]
 
 
+def test_warnings_of_astropy_become_discrepancies(
+    settings: Settings, frame: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    frame.write_bytes(frame.read_bytes().replace(b"EXPTIME =", b"EXPTIME ?"))
+    assert outcomes(ingest([settings.data], settings)) == {Outcome.INGESTED: 1}
+    found = rows(settings, "SELECT reason FROM archive.discrepancies WHERE keyword = 'FITS'")
+    assert any("EXPTIME ?" in reason for (reason,) in found)
+    assert list(recwarn) == []
+
+
 def test_good_file_leaves_the_quarantine(settings: Settings, frame: Path) -> None:
     good = frame.read_bytes()
     frame.write_bytes(good[:100])

@@ -114,7 +114,13 @@ def with_columns(service: Service, query: str) -> str:
 def ask(url: str, query: str) -> TableElement:
     response = requests.get(
         f"{url}/tap/sync",
-        params={"LANG": "ADQL", "REQUEST": "doQuery", "FORMAT": "votable/td", "MAXREC": 10000, "QUERY": query},
+        params={
+            "LANG": "ADQL",
+            "REQUEST": "doQuery",
+            "FORMAT": "votable/td",
+            "MAXREC": 10000,
+            "QUERY": query,
+        },
         timeout=60,
     )
     assert response.status_code == 200, response.text
@@ -137,7 +143,13 @@ def plain(value: object) -> str:
 
 
 def kind(datatype: str) -> str:
-    families = {"unicodeChar": "text", "char": "text", "short": "integer", "int": "integer", "long": "integer"}
+    families = {
+        "unicodeChar": "text",
+        "char": "text",
+        "short": "integer",
+        "int": "integer",
+        "long": "integer",
+    }
     return families.get(datatype, datatype)
 
 

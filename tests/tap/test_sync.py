@@ -55,9 +55,14 @@ def test_pyvo_lists_the_tables(tap: pyvo.dal.TAPService) -> None:
 
 
 def test_from_a_row_to_the_pixels(tap: pyvo.dal.TAPService) -> None:
-    rows = tap.search("SELECT TOP 1 * FROM ivoa.obscore WHERE target_name IS NOT NULL AND dataproduct_type = 'image'")
+    rows = tap.search(
+        "SELECT TOP 1 * FROM ivoa.obscore WHERE target_name IS NOT NULL AND dataproduct_type = 'image'"
+    )
     this = next(rows[0].getdatalink().bysemantics("#this", include_narrower=False))
-    with urllib.request.urlopen(this["access_url"]) as response, fits.open(io.BytesIO(response.read())) as file:
+    with (
+        urllib.request.urlopen(this["access_url"]) as response,
+        fits.open(io.BytesIO(response.read())) as file,
+    ):
         assert any(hdu.data is not None and hdu.data.ndim == 2 for hdu in file)
 
 
@@ -77,7 +82,9 @@ def test_formats_hold_the_same_rows(service: Service, form: str) -> None:
 
 def test_media_types_come_back_as_asked(service: Service) -> None:
     for asked in ("text/xml", "application/x-votable+xml;serialization=TABLEDATA", "text/csv"):
-        response = get(service, QUERY="SELECT TOP 1 obs_id FROM ivoa.obscore", LANG="ADQL", RESPONSEFORMAT=asked)
+        response = get(
+            service, QUERY="SELECT TOP 1 obs_id FROM ivoa.obscore", LANG="ADQL", RESPONSEFORMAT=asked
+        )
         assert response.headers["Content-Type"] == asked
 
 
@@ -146,7 +153,9 @@ def test_head_and_cross_origin(service: Service) -> None:
 
 def test_nothing_is_compressed_unasked(service: Service) -> None:
     response = requests.get(
-        f"{service.url}/tap/sync", params={"QUERY": OBSCORE, "LANG": "ADQL"}, headers={"Accept-Encoding": "gzip"}
+        f"{service.url}/tap/sync",
+        params={"QUERY": OBSCORE, "LANG": "ADQL"},
+        headers={"Accept-Encoding": "gzip"},
     )
     assert "Content-Encoding" not in response.headers
 

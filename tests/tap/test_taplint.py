@@ -18,7 +18,9 @@ def test_taplint_finds_no_error_and_no_failure(service: Service) -> None:
         timeout=240,
         check=False,
     )
-    totals = re.search(r"Totals: Errors: (\d+); Warnings: (\d+); Infos: \d+; Summaries: \d+; Failures: (\d+)", result.stdout)
+    totals = re.search(
+        r"Totals: Errors: (\d+); Warnings: (\d+); Infos: \d+; Summaries: \d+; Failures: (\d+)", result.stdout
+    )
     assert totals, result.stdout + result.stderr
     errors, warnings, failures = map(int, totals.groups())
     complaints = [line for line in result.stdout.splitlines() if line.startswith(("E-", "F-", "W-"))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -62,6 +63,7 @@ class Desk:
             [sys.executable, "-m", "tests.uws.kinds", *arguments],
             env={**os.environ, **values},
             cwd=Path(__file__).parents[2],
+            start_new_session=True,
         )
         self._processes.append(process)
         return process
@@ -87,10 +89,12 @@ class Desk:
 
     def sleepers(self) -> int:
         """Return how many queries sleep in the database."""
-        statement = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY (SELECT pg_sleep%' AND state = 'active'"
+        statement = """
+            SELECT count(*) FROM pg_stat_activity
+            WHERE query LIKE 'COPY (SELECT pg_sleep%' AND state = 'active' AND datname = current_database()"""
         connection = psycopg2.connect(self.settings.dsn("ost_web"))
         with connection, connection.cursor() as cursor:
-            cursor.execute(statement + " AND datname = current_database()")
+            cursor.execute(statement)
             count: int = cursor.fetchone()[0]
         connection.close()
         return count
@@ -107,7 +111,7 @@ class Desk:
         """End what was started."""
         for process in self._processes:
             if process.poll() is None:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         for engine in self._engines:
             engine.stop()
@@ -118,8 +122,6 @@ class Desk:
 @pytest.fixture
 def desk(archive: ScratchArchive, tmp_path: Path) -> Iterator[Desk]:
     """Jobs on a scratch database, which nobody runs yet."""
-    # Before the state moves, the database must be named by itself.
-    short = {"state": tmp_path / "state", "job_lost_seconds": 1.5}
-    desk = Desk(archive.settings.model_copy(update=short))
+    desk = Desk(archive.settings.model_copy(update={"state": tmp_path / "state", "job_lost_seconds": 1.5}))
     yield desk
     desk.close()

@@ -61,6 +61,8 @@ def main() -> None:
 
         tasks.work(Settings(), EXECUTORS)
         return
+    # Before there are threads, so that none of them takes the signal.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     archive = Archive.open(Settings())
     engine = Engine(archive, 1, executors=EXECUTORS)
     engine.start()
@@ -70,5 +72,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM] if sys.argv[1:] != ["celery"] else [])
     main()

@@ -35,7 +35,8 @@ def schema() -> etree.XMLSchema:
         "http://www.ivoa.net/xml/VOTable/v1.3": "VOTable.xsd",
     }
     lines = [
-        f'<xs:import namespace="{space}" schemaLocation="{SCHEMATA / name}"/>' for space, name in parts.items()
+        f'<xs:import namespace="{space}" schemaLocation="{SCHEMATA / name}"/>'
+        for space, name in parts.items()
     ]
     parser = etree.XMLParser(no_network=True)
     parser.resolvers.add(_Local())
@@ -99,4 +100,6 @@ def test_tables_and_tap_schema_agree(service: Service) -> None:
         f"{service.url}/tap/sync", params={"LANG": "ADQL", "QUERY": query, "FORMAT": "tsv"}, timeout=30
     )
     rows = {tuple(line.split("\t")) for line in response.text.splitlines()[1:]}
-    assert listed == {(table, column.strip('"').lower() if column.isascii() else column) for table, column in rows}
+    assert listed == {
+        (table, column.strip('"').lower() if column.isascii() else column) for table, column in rows
+    }

@@ -22,12 +22,12 @@ def compare(left: Value, operator: str, right: Value, position: int) -> Value:
     if left.condition is not None and operator in ("=", "<>") and right.literal in (0, 1):
         holds = (right.literal == 1) == (operator == "=")
         sql = left.condition if holds else f"(NOT {left.condition})"
-        return combined(sql, types.BOOLEAN, position, [left])
+        return combined(sql, types.BOOLEAN, position, [left], links=left.links if holds else ())
     if operator in ("<", "<=") and left.type == types.DOUBLE and left.geometry:
         radius = right.literal
-        sql_near = geometry.near(left.geometry, operator, radius) if isinstance(radius, int | float) else None
-        if sql_near is not None:
-            return combined(sql_near, types.BOOLEAN, position, [left])
+        within = geometry.near(left, operator, radius) if isinstance(radius, int | float) else None
+        if within is not None:
+            return within
     left, right = aligned(left, right, operator, position)
     return combined(f"({left.sql} {operator} {right.sql})", types.BOOLEAN, position, [left, right])
 
@@ -126,7 +126,7 @@ def between(value: Value, low: Value, high: Value, negated: bool, position: int)
     if value.type == types.DOUBLE and value.geometry and isinstance(high.literal, int | float):
         parts = [compare(value, ">=", low, position), compare(value, "<=", high, position)]
         sql = f"({'NOT ' * negated}({parts[0].sql} AND {parts[1].sql}))"
-        return combined(sql, types.BOOLEAN, position, parts)
+        return combined(sql, types.BOOLEAN, position, parts, links=() if negated else parts[1].links)
     low, high = aligned(value, low, "<", low.position)[1], aligned(value, high, "<", high.position)[1]
     require_comparable(low, high, high.position)
     sql = f"({functions.text(value)} {'NOT ' * negated}BETWEEN {low.sql} AND {high.sql})"

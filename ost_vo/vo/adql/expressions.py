@@ -193,7 +193,8 @@ class Expressions:
     def _logical(self, node: tree.Logical) -> Value:
         operands = [self.condition(operand) for operand in node.operands]
         sql = f" {node.operator} ".join(operand.sql for operand in operands)
-        return combined(f"({sql})", types.BOOLEAN, node.position, operands)
+        links = tuple(link for operand in operands for link in operand.links if node.operator == "AND")
+        return combined(f"({sql})", types.BOOLEAN, node.position, operands, links=links)
 
 
 def _constructed(name: str, arguments: list[Value], position: int) -> Value:
@@ -205,7 +206,7 @@ def _constructed(name: str, arguments: list[Value], position: int) -> Value:
         frame = geometry.coordinate_system(arguments[0])
         arguments = arguments[1:]
     sizes = {"CIRCLE": 1, "BOX": 2}.get(name, 0)
-    if name != "POLYGON" or arguments[0].type in types.NUMBERS:
+    if name != "POLYGON" or geometry.by_coordinates(arguments):
         by_point = name in ("CIRCLE", "BOX") and len(arguments) == sizes + 1
         functions.require_numbers(name, arguments[1:] if by_point else arguments)
     return geometry.construct(name, arguments, frame, position)

@@ -10,6 +10,7 @@ import math
 
 from ost_vo.vo.adql import frames, polygons, stcs, types
 from ost_vo.vo.adql.flaws import Flaw
+from ost_vo.vo.adql.scopes import Relation
 from ost_vo.vo.adql.values import Value, as_double, combined, number, quoted_text, select
 
 # Degrees; pgSphere's circles end at a hemisphere.
@@ -40,11 +41,12 @@ def point(longitude: Value, latitude: Value, position: int) -> Value:
     """Return a POINT in ICRS; a table's own position columns become its stored, indexed point."""
     _check_latitude(latitude)
     parts = (longitude, latitude)
-    sql = _stored_point(longitude, latitude) or f"spoint({radians(longitude)}, {radians(latitude)})"
+    stored = _stored_point(longitude, latitude)
+    sql = stored or f"spoint({radians(longitude)}, {radians(latitude)})"
     literal = "point" if all(isinstance(part.literal, int | float) for part in parts) else None
-    return combined(
-        sql, types.POINT, position, list(parts), geometry=parts, literal=literal, frame="ICRS", name="point"
-    )
+    owner = longitude.source.relation if stored and longitude.source else None
+    known = {"geometry": parts, "literal": literal, "frame": "ICRS", "name": "point", "stored": owner}
+    return combined(sql, types.POINT, position, list(parts), **known)
 
 
 def _check_latitude(latitude: Value) -> None:
@@ -199,7 +201,7 @@ def geometry(value: Value) -> Value:
         if stored is not None:
             if not value.fields:
                 raise Flaw(value.position, "Regions cannot be grouped.", "Use the region before GROUP BY.")
-            return combined(stored, types.POLYGON, value.position, [value])
+            return combined(stored, types.POLYGON, value.position, [value], stored=source.relation)
         if value.type.endswith("[]") and source.column.xtype in _XTYPES:
             return from_array(value, _XTYPES[source.column.xtype])
     raise Flaw(
@@ -249,7 +251,17 @@ def intersects(one: Value, other: Value, position: int) -> Value:
 def _predicate(name: str, left: Value, operator: str, right: Value, position: int) -> Value:
     condition = f"({left.sql} {operator} {right.sql})"
     sql = f"{condition}::integer"
-    return combined(sql, types.INTEGER, position, [left, right], condition=condition, name=name)
+    links = _links(left, right, condition) + _links(right, left, condition)
+    known = {"condition": condition, "name": name, "links": links}
+    return combined(sql, types.INTEGER, position, [left, right], **known)
+
+
+def _links(one: Value, other: Value, condition: str) -> tuple[tuple[Relation, str], ...]:
+    """Return the condition as link of ``one``, a stored geometry, to what other tables give for ``other``."""
+    owner = one.stored
+    if owner is None or not other.fields or any(item.relation in (None, owner) for item in other.fields):
+        return ()
+    return ((owner, condition),)
 
 
 def distance(one: Value, other: Value, position: int) -> Value:
@@ -260,23 +272,25 @@ def distance(one: Value, other: Value, position: int) -> Value:
     return combined(sql, types.DOUBLE, position, list(points), **known)
 
 
-def near(pair: tuple[Value, ...], operator: str, radius: float) -> str | None:
-    """Return SQL for ``DISTANCE < radius`` (or ``<=``) that an index serves, None beyond a hemisphere.
+def near(distance: Value, operator: str, radius: float) -> Value | None:
+    """Return ``DISTANCE < radius`` (or ``<=``) in a form that an index serves, None beyond a hemisphere.
 
     Containment in both orientations lets the planner use the index of either side of a join; it is fuzzy at
     the edge, so the distance itself decides.
     """
     if not 0 <= radius <= MAX_RADIUS:
         return None
-    one, other = pair
+    one, other = distance.geometry
     limit = repr(math.radians(radius))
-    conditions = [
-        f"{point.sql} <@ scircle({centre.sql}, {limit})"
-        for point, centre in ((one, other), (other, one))
-        if point.literal is None
-    ]
+    conditions: list[str] = []
+    links: tuple[tuple[Relation, str], ...] = ()
+    for place, centre in ((one, other), (other, one)):
+        if place.literal is None:
+            conditions.append(f"{place.sql} <@ scircle({centre.sql}, {limit})")
+            links += _links(place, centre, conditions[-1])
     conditions.append(f"({one.sql} <-> {other.sql}) {operator} {limit}")
-    return f"({' AND '.join(conditions)})"
+    sql = f"({' AND '.join(conditions)})"
+    return combined(sql, types.BOOLEAN, distance.position, [distance], links=links)
 
 
 def area(value: Value, position: int) -> Value:
@@ -330,12 +344,17 @@ def construct(name: str, values: list[Value], frame: str, position: int) -> Valu
     return combined(sql, shape.type, position, [shape], frame=frame, literal=literal, name=shape.name)
 
 
+def by_coordinates(values: list[Value]) -> bool:
+    """Tell whether the vertices of a POLYGON are given as pairs of numbers, not as points."""
+    return values[0].type in types.NUMBERS and len(values) >= 6 and len(values) % 2 == 0
+
+
 def _constructed(name: str, values: list[Value], position: int) -> Value:
     """Return a geometry as if its coordinates were ICRS."""
     if name == "POINT":
         return point(values[0], values[1], position)
     if name == "POLYGON":
-        if values[0].type not in types.NUMBERS:
+        if not by_coordinates(values):
             return polygon([as_point(value) for value in values], position)
         pairs = zip(values[::2], values[1::2], strict=True)
         return polygon([point(longitude, latitude, position) for longitude, latitude in pairs], position)

@@ -116,7 +116,7 @@ class Resolver:
 
         def source(alias: str, label: tree.Identifier) -> Source:
             relation = build(alias, label)
-            return Source(f"{stored} AS {alias}", [relation], relation.fields)
+            return Source(f"{stored} AS {alias}", [relation], relation.fields, alias)
 
         self.finder.common[name] = source
         return f"{stored} AS ({sql})"
@@ -148,7 +148,7 @@ class Resolver:
         plan = self._expression(query, outer)
         sql, build = self._as_table(plan)
         relation = build(alias, label)
-        return Source(f"({sql}) AS {alias}", [relation], relation.fields)
+        return Source(f"({sql}) AS {alias}", [relation], relation.fields, alias)
 
     def _subquery(
         self, node: tree.Expression, outer: Scope, kind: str | None
@@ -221,14 +221,17 @@ class Resolver:
     def _select(
         self, node: tree.Select, order: list[tree.OrderTerm], offset: int | None, outer: Scope | None
     ) -> SelectPlan:
-        source = self._from(node.tables, outer)
-        scope = Scope(source.relations, source.fields, outer)
+        sources = self._from(node.tables, outer)
+        relations = [relation for source in sources for relation in source.relations]
+        scope = Scope(relations, [item for source in sources for item in source.fields], outer)
         read: list[Field] = []
-        plan = SelectPlan([], source.sql, distinct=node.distinct, top=node.top, offset=offset)
+        plan = SelectPlan([], "", distinct=node.distinct, top=node.top, offset=offset)
+        where = None
         if node.where is not None:
             where = Expressions(scope, "WHERE", self._subquery).condition(node.where)
             read += where.fields
             plan.where = f" WHERE {where.sql}"
+        plan.tables = _listed(sources, where)
         groups = _Grouping(node, scope, self._subquery)
         values = Expressions(scope, "SELECT", self._subquery, aggregates=True)
         values.groups = groups.terms
@@ -241,7 +244,7 @@ class Resolver:
         plan.outer = [item for item in (*read, *groups.read) if item not in scope]
         return plan
 
-    def _from(self, references: list[tree.TableReference], outer: Scope | None) -> Source:
+    def _from(self, references: list[tree.TableReference], outer: Scope | None) -> list[Source]:
         def derived(query: tree.Expression, alias: str, label: tree.Identifier) -> Source:
             return self._derived_table(query, alias, label, outer)
 
@@ -249,12 +252,21 @@ class Resolver:
             return Expressions(scope, "ON", self._subquery).condition(condition)
 
         sources = [tables.resolve(node, self.finder, derived, on, outer) for node in references]
-        if len(sources) == 1:
-            return sources[0]
         relations = [relation for source in sources for relation in source.relations]
         tables.require_distinct(relations, references[-1].position)
-        fields = [item for source in sources for item in source.fields]
-        return Source(", ".join(source.sql for source in sources), relations, fields)
+        return sources
+
+
+def _listed(sources: list[Source], where: Value | None) -> str:
+    """Return the tables behind FROM; one whose stored geometry WHERE links to the others goes last."""
+    listed = [source.sql for source in sources]
+    if where is None or len(sources) == 1:
+        return ", ".join(listed)
+    for place in range(len(sources) - 1, -1, -1):
+        filtered = tables.lateral(sources[place], where)
+        if filtered is not None:
+            return ", ".join([*listed[:place], *listed[place + 1 :], filtered])
+    return ", ".join(listed)
 
 
 class _Hidden:

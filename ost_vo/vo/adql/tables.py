@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ost_vo.vo.adql import comparisons, tree, types
 from ost_vo.vo.adql.flaws import Flaw, suggestion
 from ost_vo.vo.adql.scopes import Field, Relation, Scope, table_relation
-from ost_vo.vo.adql.values import Value, quoted_name
+from ost_vo.vo.adql.values import Value, quoted_name, select
 from ost_vo.vo.columns import Catalogue, Table
 
 # Table references in one query: PostgreSQL plans joins of dozens of tables in milliseconds, not of thousands.
@@ -17,11 +17,16 @@ MAX_TABLES = 100
 
 @dataclass(slots=True, eq=False)
 class Source:
-    """A table reference: its SQL, what qualifiers can name in it, and the columns that an asterisk means."""
+    """A table reference: its SQL, what qualifiers can name in it, and the columns that an asterisk means.
+
+    Attributes:
+        alias: the SQL's name of a single table or subquery; None for a join.
+    """
 
     sql: str
     relations: list[Relation]
     fields: list[Field]
+    alias: str | None = None
 
 
 # Resolvers of a subquery in FROM (alias, correlation name) and of the condition of a join.
@@ -63,7 +68,7 @@ class TableFinder:
         self.used.add((table.schema, table.name))
         relation = table_relation(table, alias, node.label)
         sql_name = table.sql_name or f"{quoted_name(table.schema)}.{quoted_name(table.name)}"
-        return Source(f"{sql_name} AS {alias}", [relation], relation.fields)
+        return Source(f"{sql_name} AS {alias}", [relation], relation.fields, alias)
 
     def _table(self, node: tree.TableName) -> Table:
         path = node.path
@@ -132,8 +137,26 @@ def _joined_on(node: tree.Join, left: Source, right: Source, condition: Value) -
             "A FULL JOIN needs an equality between a column of each table.",
             "Use LEFT JOIN, or join on the equality of two columns.",
         )
-    sql = f"({left.sql} {node.kind} JOIN {right.sql} ON {condition.sql})"
+    first, second = left.sql, right.sql
+    if node.kind in ("INNER", "LEFT") and (filtered := lateral(right, condition)):
+        second = filtered
+    elif node.kind == "INNER" and (filtered := lateral(left, condition)):
+        first, second = right.sql, filtered
+    sql = f"({first} {node.kind} JOIN {second} ON {condition.sql})"
     return Source(sql, [*left.relations, *right.relations], [*left.fields, *right.fields])
+
+
+def lateral(source: Source, condition: Value) -> str | None:
+    """Return a table as a subquery that looks up its stored geometry for each row of the other tables.
+
+    PostgreSQL does not take a join condition into a security_barrier view, so that every pair of rows would
+    be compared. OFFSET 0 keeps it from undoing the subquery. Returns None where the condition links no stored
+    geometry.
+    """
+    links = [sql for relation, sql in condition.links if relation in source.relations]
+    if source.alias is None or not links:
+        return None
+    return f"LATERAL ({select('*', source.sql, f' WHERE {links[0]} OFFSET 0')}) AS {source.alias}"
 
 
 def _hashable(node: tree.Condition | None, condition: Value, left: Source, right: Source) -> bool:

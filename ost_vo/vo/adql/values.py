@@ -11,7 +11,7 @@ from ost_vo.vo.adql import types
 from ost_vo.vo.columns import Column
 
 if TYPE_CHECKING:
-    from ost_vo.vo.adql.scopes import Field
+    from ost_vo.vo.adql.scopes import Field, Relation
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
@@ -35,6 +35,9 @@ class Value:
         geometry: longitude and latitude of a point, point and radius of a circle; the two points between
             which a distance is taken.
         frame: the coordinate system that a constructor named.
+        stored: the table whose stored, indexed geometry the value is.
+        links: containments that a condition implies, which link a stored geometry to other tables: the table
+            that stores it, and the containment.
         condition: for a function that is 1 where a condition holds and 0 elsewhere, that condition.
     """
 
@@ -52,6 +55,8 @@ class Value:
     geometry: tuple[Value, ...] = field(default=())
     frame: str | None = None
     condition: str | None = None
+    stored: Relation | None = None
+    links: tuple[tuple[Relation, str], ...] = ()
 
 
 def combined(sql: str, kind: str, position: int, parts: list[Value], **known: object) -> Value:

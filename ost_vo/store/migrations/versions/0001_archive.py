@@ -200,7 +200,8 @@ CREATE FUNCTION context.member_project_ids() RETURNS int[] LANGUAGE sql STABLE P
     $$SELECT coalesce(nullif(current_setting('ost.member_project_ids', true), ''), '{}')::int[]$$;
 CREATE FUNCTION context.min_privileges() RETURNS int LANGUAGE sql STABLE PARALLEL SAFE AS
     $$SELECT coalesce(nullif(current_setting('ost.min_privileges', true), ''), '1')::int$$;
-CREATE FUNCTION context.in_scope(privileges smallint, release_date timestamptz, project_id int, creator_id int)
+CREATE FUNCTION context.in_scope(
+    privileges smallint, release_date timestamptz, project_id int, creator_id int)
 RETURNS bool LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT privileges = 5 OR coalesce(release_date <= now(), false)
         OR (privileges = 4 AND context.min_privileges() <= 4)
@@ -210,7 +211,8 @@ RETURNS bool LANGUAGE sql STABLE PARALLEL SAFE AS $$
             OR (privileges = 1 AND creator_id = context.user_id()
                 AND project_id = ANY (context.member_project_ids()))))
 $$;
-CREATE FUNCTION context.in_vo_scope(privileges smallint, release_date timestamptz, project_id int, creator_id int)
+CREATE FUNCTION context.in_vo_scope(
+    privileges smallint, release_date timestamptz, project_id int, creator_id int)
 RETURNS bool LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT privileges = 5 OR coalesce(release_date <= now(), false)
         OR (context.user_id() > 0 AND context.in_scope(privileges, release_date, project_id, creator_id))
