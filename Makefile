@@ -39,6 +39,7 @@ $(VENV)/installed: $(VENV)/bin/python requirements.txt pyproject.toml
 	@echo "Installing Python packages" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@$(BIN)/python -m compileall -q ost_vo ingest
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed requirements-test.txt etc/debian-packages-test

@@ -1,7 +1,7 @@
 """Our figures beside raw COPY and beside DaCHS: the same rows, the same database, the same run.
 
-`make bench` prints a table and writes bench.json. Each figure is a median over rounds in which all take turns;
-the ratios are medians of the rounds' ratios, so that a machine that slows down slows all alike.
+`make bench` prints a table and writes bench.json. Each figure is a median over rounds in which all take
+turns; the ratios are medians of the rounds' ratios, so that a machine that slows down slows all alike.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ from ingest.load import Outcome, ingest
 from ost_vo.deployment import cluster, publisher
 from ost_vo.deployment.archive import Archive
 from ost_vo.settings import Settings
-from ost_vo.store import provision, schema
+from ost_vo.store import provision
+from ost_vo.store.upgrade import upgrade
 
 _numbers = itertools.count(1)
 
@@ -89,7 +90,7 @@ def _migrated(deployment: Archive) -> Iterator[Settings]:
         settings = deployment.settings
         where = f"host='{settings.sockets}' port=5432 dbname={name}"
         scratch = Settings(state=settings.state, port=settings.port, database=where)
-        schema.upgrade(scratch.dsn("ost_owner"))
+        upgrade(scratch.dsn("ost_owner"))
         yield scratch
 
 

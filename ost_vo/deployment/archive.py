@@ -19,7 +19,7 @@ from ost_vo.deployment import accounts, cluster, publisher
 from ost_vo.deployment.supervisor import Program, Supervisor
 from ost_vo.faults import FatalFault
 from ost_vo.settings import Settings
-from ost_vo.store import schema, site
+from ost_vo.store import site
 
 SERVE_SECONDS = 60
 PORT_SECONDS = 10
@@ -62,13 +62,14 @@ class Archive:
         self._supervisor.start_program("postgresql")
         self._supervisor.start_program("redis")
         # Takes a quarter of a minute the first time, while the database and DaCHS get ready.
-        warming = self._start_warming()
+        warming = None if self._is_warm() else self._start_warming()
         cluster.await_ready(settings)
         self._migrate(say)
-        if warming.wait():
+        if warming and warming.wait():
             raise FatalFault(
                 "The kernels of the result streams do not compile.", f"See {self._logs / 'warm.log'}."
             )
+        (self._cache / "warm").write_text(_kernel_stamp())
 
     def start_services(self, say: Say, *, dachs: bool = True) -> None:
         """Start the web service, and wait until it answers; then DaCHS, which needs longer."""
@@ -101,17 +102,23 @@ class Archive:
 
     def _migrate(self, say: Say) -> None:
         settings = self.settings
-        current = publisher.is_current(settings)
-        if not current:
+        if not publisher.is_current(settings):
+            # Imported here: a start that finds everything up to date does without Alembic.
+            from ost_vo.store.upgrade import upgrade
+
             say("Bringing the database up to date")
             is_new = cluster.create_database(settings)
             publisher.initialise(settings, self._account, database=is_new)
-        schema.upgrade(settings.dsn("ost_owner"))
-        if not current:
+            upgrade(settings.dsn("ost_owner"))
             say("Importing the resource descriptors into DaCHS")
             publisher.import_descriptors(settings, self._account)
         with psycopg2.connect(settings.dsn("ost_owner")) as connection:
             site.set_public_url(connection, settings.base_url)
+
+    def _is_warm(self) -> bool:
+        """Say whether the kernels have been compiled since their source was last changed."""
+        mark = self._cache / "warm"
+        return mark.exists() and mark.read_text() == _kernel_stamp()
 
     def _start_warming(self) -> subprocess.Popen[bytes]:
         """Compile the kernels that every web process loads, once for all of them."""
@@ -169,6 +176,12 @@ class Archive:
                     words = self._supervisor.last_words(program)
                     raise FatalFault(f"{program} does not answer at {url}: {error}", words) from error
                 time.sleep(0.05)
+
+
+def _kernel_stamp() -> str:
+    """Return what changes when numba would compile anew."""
+    sources = sorted((Path(__file__).parents[1] / "vo").glob("*.py"))
+    return "\n".join(f"{path.name} {path.stat().st_mtime_ns}" for path in sources)
 
 
 def _kernel_cache(state: Path) -> Path:

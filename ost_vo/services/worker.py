@@ -162,6 +162,9 @@ class Worker:
             except Fault as fault:
                 log.warning("job not claimed or not settled", reason=str(fault))
                 found = False
+            except Exception:  # the slot is needed for other jobs
+                log.exception("job not settled")
+                found = False
             if not found:
                 self._await_news(seen)
 
@@ -198,14 +201,16 @@ class Worker:
         try:
             execution.prepare()
             results = self._executors[claim.job.kind](self._archive, execution)
+            self._complete(claim, execution, results)
+        except (SystemExit, KeyboardInterrupt):  # somebody ends the process: another one runs the job
+            self._store.release(claim.job.id, claim.token)
+            raise
         except Fault as fault:
             self._fail(claim, execution, fault)
         except Exception:
             log.exception("job failed", job=claim.job.id)
             failure = FatalFault("The archive failed to run this job.", "The operators can see why.")
             self._fail(claim, execution, failure)
-        else:
-            self._complete(claim, execution, results)
 
     def _complete(self, claim: Claim, execution: Execution, results: Sequence[Result]) -> None:
         with self._store.completing(claim, results) as won:

@@ -9,6 +9,7 @@ reading loses the connection after a while.
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from collections import deque
@@ -50,6 +51,10 @@ _DATA_FAULTS = {
     errorcodes.INVALID_ARGUMENT_FOR_POWER_FUNCTION: "The query takes a power or root that is not real.",
     errorcodes.INVALID_REGULAR_EXPRESSION: "The query holds a regular expression that is not valid.",
 }
+# How pg_sphere says that a geometry cannot be made; none of its texts holds a value.
+_GEOMETRY = re.compile(
+    r"((?:sphere(?:point|circle|line|poly)|spoly|radius must)[^\n]*?)[.\s]*$", re.MULTILINE
+)
 _DATA_HINT = "Exclude the rows for which it cannot be computed in the WHERE clause."
 
 
@@ -468,6 +473,9 @@ def fault_of(error: psycopg2.Error, *, limit: float | None = None) -> Fault:
         return UsageFault(_DATA_FAULTS.get(code, "The query computes a value that is not valid."), _DATA_HINT)
     if code.startswith("54"):
         return UsageFault("The query is too complex for the database.", "Split it, or simplify it.")
+    geometry = _GEOMETRY.match(str(error))
+    if code == errorcodes.INTERNAL_ERROR and geometry:
+        return UsageFault(f"A geometry that the query computes is not valid: {geometry[1]}.", _DATA_HINT)
     log.error("database error", sqlstate=code, kind=type(error).__name__, message=str(error).strip())
     if code == errorcodes.CONFIGURATION_LIMIT_EXCEEDED:
         return TransientFault("The query needs more temporary space than it may use.", "Narrow the query.")

@@ -1,46 +1,22 @@
-"""The schema of the archive's own tables: bringing it up to date, and refusing to start when it is not."""
+"""The revision of the archive's own tables: which one the code needs, and refusing to start on another."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import psycopg2
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from psycopg2.extensions import connection as Connection
-from sqlalchemy import create_engine, pool
 
 from ost_vo.faults import FatalFault
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
-def _config() -> Config:
-    config = Config()
-    # Alembic interpolates percent signs in its options, and the path of a checkout may have one.
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    return config
-
-
 def head() -> str:
-    """Return the revision that this version of the code needs."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+    """Return the revision that this version of the code needs.
 
-
-def upgrade(dsn: str) -> None:
-    """Bring the archive's tables up to date.
-
-    Args:
-        dsn: libpq connection string of the role ost_owner.
+    Read off the names of the migrations: importing Alembic takes longer than a web process may to start.
     """
-    engine = create_engine(
-        "postgresql+psycopg2://", creator=lambda: psycopg2.connect(dsn), poolclass=pool.NullPool
-    )
-    config = _config()
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    return max(path.name.split("_", 1)[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
 def check(connection: Connection) -> None:
@@ -55,5 +31,5 @@ def check(connection: Connection) -> None:
     if found != [head()]:
         raise FatalFault(
             f"The database is at revision {', '.join(found) or 'none'}, this version needs {head()}.",
-            "Run `ost-vo migrate`.",
+            "Run `ost-vo run`, which brings it up to date.",
         )

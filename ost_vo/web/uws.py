@@ -60,6 +60,7 @@ class _Endpoint:
         self._failure_document = failure_document
 
     def routes(self) -> list[Route]:
+        """Return a route for each resource and method."""
         job = f"{self._prefix}/{{job_id}}"
         return [
             Route(self._prefix, self.listing),
@@ -83,16 +84,19 @@ class _Endpoint:
         ]
 
     async def listing(self, request: Request) -> Response:
+        """List the caller's jobs, by PHASE, AFTER and LAST (section 2.2.2.1)."""
         filters = await read(request)
         jobs = await run_in_threadpool(_jobs(request).listing, self._kind, _caller(request), filters)
         return _document(uws.job_list(jobs, self._url(request)))
 
     async def create(self, request: Request) -> Response:
+        """Create a job (section 2.2.3.1)."""
         parameters = await read(request)
         job_id = await run_in_threadpool(_jobs(request).create, self._kind, _caller(request), parameters)
         return _see(f"{self._url(request)}/{job_id}")
 
     async def job(self, request: Request) -> Response:
+        """Show a job; with WAIT, when its phase changes (section 2.2.1.2)."""
         parameters = await read(request)
         seconds, phase = _wait(parameters.one("WAIT")), parameters.one("PHASE")
         found = await self._get(request)
@@ -101,6 +105,7 @@ class _Endpoint:
         return _document(uws.job(found, self._job_url(request)))
 
     async def act(self, request: Request) -> Response:
+        """Do what a POST to the job itself asks for: ACTION=DELETE (section 2.2.3.2)."""
         action = (await read(request)).one("ACTION")
         if action is None or action.upper() != "DELETE":
             raise UsageFault(
@@ -110,17 +115,21 @@ class _Endpoint:
         return await self.delete(request)
 
     async def delete(self, request: Request) -> Response:
+        """Destroy a job (section 2.2.3.2)."""
         job_id = request.path_params["job_id"]
         await run_in_threadpool(_jobs(request).delete, self._kind, job_id, _caller(request))
         return _see(f"{self._url(request)}?LAST={SHORT_LIST}")
 
     async def parameters(self, request: Request) -> Response:
+        """Show the parameters of a job."""
         return _document(uws.parameters(await self._get(request)))
 
     async def results(self, request: Request) -> Response:
+        """List the results of a job."""
         return _document(uws.results(await self._get(request), self._job_url(request)))
 
     async def result(self, request: Request) -> Response:
+        """Send the file of a result, or a range of it."""
         job_id, result_id = request.path_params["job_id"], request.path_params["result_id"]
         path, result = await run_in_threadpool(
             _jobs(request).result, self._kind, job_id, _caller(request), result_id
@@ -129,6 +138,7 @@ class _Endpoint:
         return FileResponse(path, headers={"Content-Type": result.media_type})
 
     async def failure(self, request: Request) -> Response:
+        """Tell why a job failed; there is nothing here where it has not."""
         job = await self._get(request)
         if job.failure is None:
             raise NotFoundFault(f"The job {job.id} has not failed; its phase is {job.phase}.")

@@ -178,3 +178,11 @@ def test_cone_agrees_with_the_sphere(tap: pyvo.dal.TAPService) -> None:
     ):
         found = tap.search(f"SELECT obs_id FROM ivoa.obscore WHERE {condition}").to_table()
         assert {str(value) for value in found["obs_id"]} == expected
+
+
+def test_a_geometry_that_cannot_be_is_the_queries_fault(service: Service) -> None:
+    circle = "CIRCLE(1, 1, 80 + calib_level * 20)"
+    query = f"SELECT TOP 1 obs_id FROM ivoa.obscore WHERE 1 = CONTAINS(POINT(1, 1), {circle})"
+    response = get(service, QUERY=query, LANG="ADQL")
+    assert response.status_code == 400
+    assert "radius must" in response.text

@@ -1,4 +1,4 @@
-"""What Alembic runs: migrations over the connection that `ost_vo.store.schema` hands in."""
+"""What Alembic runs: migrations over the connection that `ost_vo.store.upgrade` hands in."""
 
 from alembic import context
 
