@@ -30,12 +30,12 @@ clean: ## Remove the virtual environment and caches; the state directory and dat
 packages:
 	@etc/install-packages etc/debian-packages
 
-$(VENV)/bin/python: etc/debian-packages
+$(VENV)/created: etc/debian-packages
 	@etc/install-packages etc/debian-packages
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/installed: $(VENV)/bin/python requirements.txt pyproject.toml
+$(VENV)/installed: $(VENV)/created requirements.txt pyproject.toml
 	@echo "Installing Python packages" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
