@@ -37,9 +37,9 @@ def run() -> None:
     archive = Archive(settings)
     try:
         archive.start_database(err.print)
+        archive.start_services(err.print)
         if settings.data_root is None:
             _write_demo(settings)
-        archive.start_services(err.print)
         _ingest([settings.data], settings)
         if settings.watch:
             archive.start_watcher()
@@ -171,10 +171,15 @@ def main() -> None:
 
 
 def _write_demo(settings: Settings) -> None:
+    # Making the compressed files anew to compare them takes seconds, so a complete night is marked.
+    mark = settings.state / "demo"
+    if mark.exists():
+        return
     from ingest.demo import write_demo
 
     with err.status("Writing the demo night"):
         write_demo(settings.data)
+    mark.touch()
 
 
 def _ingest(paths: list[Path], settings: Settings) -> Report:
