@@ -31,7 +31,7 @@ def tap_capabilities(archive: Archive) -> bytes:
 def sia_capabilities(archive: Archive) -> bytes:
     """Return what the SIA service can do."""
     base = f"{archive.settings.base_url}/sia"
-    query = Interface(f"{base}/query", use="base", version="2.0", query_types=("GET", "POST"))
+    query = Interface(f"{base}/query", use="base", version="2.0", query_types=("GET",))
     return vosi.capabilities(
         [Capability("ivo://ivoa.net/std/SIA#query-2.0", (query,)), *_self_description(base)]
     )
@@ -40,7 +40,7 @@ def sia_capabilities(archive: Archive) -> bytes:
 def datalink_capabilities(archive: Archive) -> bytes:
     """Return what the DataLink service can do."""
     base = f"{archive.settings.base_url}/datalink"
-    links = Interface(f"{base}/links", use="base", version="1.1", query_types=("GET", "POST"))
+    links = Interface(f"{base}/links", use="base", version="1.1", query_types=("GET",))
     standard = "ivo://ivoa.net/std/DataLink#links-1.1"
     return vosi.capabilities([Capability(standard, (links,)), *_self_description(base)])
 
