@@ -138,10 +138,10 @@ def check(
     for name, query in sources:
         try:
             check_query(query)
-            out.print(f"{name}: valid", markup=False)
+            out.print(f"{name}: valid", markup=False, soft_wrap=True)
         except Fault as fault:
             failed = True
-            out.print(f"{name}: invalid: {fault}", markup=False)
+            out.print(f"{name}: invalid: {fault}", markup=False, soft_wrap=True)
     raise typer.Exit(1 if failed else 0)
 
 

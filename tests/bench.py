@@ -13,11 +13,13 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import psycopg2
+import requests
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -47,6 +49,7 @@ TABLEDATA = "application/x-votable+xml;serialization=TABLEDATA"
 BULK_ROUNDS = 7
 QUICK_ROUNDS = 40
 WARMING = 3
+THROUGHPUT_SEARCHES = 400
 SHOW = Console()
 
 
@@ -66,6 +69,16 @@ class Figure:
     limit: float | None
     dachs: float
     over_limit: float | None
+    ahead: float
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Searches a second, ours and DaCHS', and how many times ours is theirs."""
+
+    what: str
+    ours: float
+    dachs: float
     ahead: float
 
 
@@ -116,6 +129,48 @@ class Bench:
             lambda i: self._copy(query(i), "FORMAT BINARY"),
             lambda i: self._fetch(self._dachs, query(i), BINARY2)[1],
         )
+
+    def throughput(self, clients: int) -> Throughput:
+        """Count the cone searches a second that a number of clients get, each waiting for its answers."""
+        ours = self._rate(self._ours, clients, THROUGHPUT_SEARCHES)
+        dachs = self._rate(self._dachs, clients, THROUGHPUT_SEARCHES // 8)
+        return Throughput(f"cone searches a second, {clients} clients", ours, dachs, ours / dachs)
+
+    def job(self) -> Figure:
+        """Time a trivial asynchronous job, from its creation until it has completed."""
+        return self._compare(
+            "asynchronous job, creation to COMPLETED",
+            QUICK_ROUNDS // 2,
+            lambda _: self._run_job(self._ours),
+            None,
+            lambda _: self._run_job(self._dachs),
+        )
+
+    def _rate(self, base: str, clients: int, searches: int) -> float:
+        with ThreadPoolExecutor(clients) as pool:
+            list(pool.map(lambda i: self._fetch(base, cone(i), BINARY2), range(clients)))
+            start = time.perf_counter()
+            list(pool.map(lambda i: self._fetch(base, cone(i), BINARY2), range(searches)))
+            return searches / (time.perf_counter() - start)
+
+    def _run_job(self, base: str) -> float:
+        fields = {"LANG": "ADQL", "REQUEST": "doQuery", "QUERY": "SELECT TOP 1 obs_id FROM ivoa.obscore"}
+        start = time.perf_counter()
+        response = requests.post(
+            f"{base}/tap/async", {**fields, "PHASE": "RUN"}, allow_redirects=False, timeout=60
+        )
+        job = response.headers["Location"]
+        while (phase := requests.get(f"{job}/phase", timeout=60).text.strip()) in (
+            "PENDING",
+            "QUEUED",
+            "EXECUTING",
+        ):
+            continue
+        taken = time.perf_counter() - start
+        if phase != "COMPLETED":
+            raise RuntimeError(f"the job {job} ended as {phase}")
+        requests.delete(job, timeout=60, allow_redirects=False)
+        return taken
 
     def _compare(
         self,
@@ -172,20 +227,27 @@ class Bench:
         return time.perf_counter() - start
 
 
-def measure(archive: Archive) -> list[Figure]:
+def cone(i: int) -> str:
+    """Return the i-th cone search: somewhere else each time."""
+    return CONE.format((i * 37.3) % 360, (i * 17.7) % 120 - 60)
+
+
+def measure(archive: Archive) -> tuple[list[Figure], list[Throughput]]:
     """Run every comparison."""
     bench = Bench(archive)
-    return [
+    figures = [
         bench.bulk("100,000 rows BINARY2, whole", BINARY2, "FORMAT BINARY"),
         bench.first_byte(),
         bench.bulk("100,000 rows TABLEDATA, whole", TABLEDATA, "FORMAT TEXT"),
         bench.bulk("100,000 rows CSV, whole", "text/csv", "FORMAT CSV"),
         bench.latency("TOP 5", lambda _: FEW),
-        bench.latency("cone 1 deg", lambda i: CONE.format((i * 37.3) % 360, (i * 17.7) % 120 - 60)),
+        bench.latency("cone 1 deg", cone),
+        bench.job(),
     ]
+    return figures, [bench.throughput(8), bench.throughput(32)]
 
 
-def show(figures: list[Figure], products: int) -> None:
+def show(figures: list[Figure], rates: list[Throughput], products: int) -> None:
     """Print the figures."""
     table = Table(title=f"{products:,} rows, medians in ms")
     for name in ("", "ost_vo", "raw COPY", "DaCHS", "ost_vo / COPY", "DaCHS / ost_vo"):
@@ -196,6 +258,8 @@ def show(figures: list[Figure], products: int) -> None:
         row = [f"{1000 * figure.ours:.1f}", limit, f"{1000 * figure.dachs:.1f}", over, f"{figure.ahead:.1f}"]
         table.add_row(figure.what, *row)
     SHOW.print(table)
+    for rate in rates:
+        SHOW.print(f"{rate.what}: {rate.ours:.0f}, DaCHS {rate.dachs:.0f}, {rate.ahead:.1f} times as many")
 
 
 def main() -> None:
@@ -215,13 +279,17 @@ def main() -> None:
             filled = options.products / (time.perf_counter() - start)
             archive.start_services(SHOW.print)
             archive.await_publisher()
-            figures = measure(archive)
+            figures, rates = measure(archive)
         finally:
             archive.stop()
-    show(figures, options.products)
+    show(figures, rates, options.products)
     SHOW.print(f"Synthetic rows: {filled:,.0f} a second, indexes included")
     if options.json:
-        document = {"figures": [asdict(figure) for figure in figures], "synthetic_rows_per_second": filled}
+        document = {
+            "figures": [asdict(figure) for figure in figures],
+            "throughput": [asdict(rate) for rate in rates],
+            "synthetic_rows_per_second": filled,
+        }
         options.json.write_text(json.dumps(document, indent=1) + "\n")
 
 
