@@ -106,10 +106,11 @@ def watch() -> None:
 @app.command()
 def warm() -> None:
     """Compile what the web processes would compile at their first start."""
-    from ost_vo.vo import binary2, tabledata
+    from ost_vo.vo import binary2, tabledata, upload_rows
 
     binary2.warm()
     tabledata.warm()
+    upload_rows.warm()
 
 
 @app.command()

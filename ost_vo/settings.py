@@ -6,6 +6,7 @@ Every setting is an environment variable with the prefix ``OST_VO_``, as in ``OS
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 import re
 import tempfile
@@ -55,6 +56,14 @@ class Settings(BaseSettings):
     stall_seconds: int = Field(
         60, ge=1, description="Time that a client may leave a stream unread before its query ends [s]."
     )
+    upload_bytes: int = Field(
+        536_870_912, ge=1, description="Size of a request with uploads, and of a fetched table [bytes]."
+    )
+    upload_seconds: int = Field(30, ge=1, description="Time that fetching an uploaded table may take [s].")
+    upload_networks: str = Field(
+        "",
+        description="Networks that uploads may be fetched from though they are not public, with commas.",
+    )
     job_slots: int = Field(
         2, ge=1, le=64, description="Jobs that one web process, or all workers of the broker, run at a time."
     )
@@ -84,6 +93,13 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return Path(os.path.abspath(path.expanduser())) if path else path
+
+    @field_validator("upload_networks")
+    @classmethod
+    def _networks(cls, text: str) -> str:
+        for part in filter(None, map(str.strip, text.split(","))):
+            ipaddress.ip_network(part)
+        return text
 
     @field_validator("public_url")
     @classmethod

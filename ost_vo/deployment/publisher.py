@@ -16,7 +16,7 @@ from ost_vo.deployment import cluster
 from ost_vo.deployment.accounts import Account
 from ost_vo.faults import FatalFault
 from ost_vo.settings import Settings
-from ost_vo.store import schema
+from ost_vo.store import provision, schema
 
 PROGRAM = Path("/usr/bin/dachs")
 DESCRIPTORS = ("obscore/q", "ost/q")
@@ -103,8 +103,10 @@ def free_port() -> int:
 
 
 def _digest() -> str:
-    # A migration may have replaced what the views read: they are made anew for each revision.
+    # A migration may have replaced what the views read: they are made anew for each revision, and with roles
+    # and grants that have changed.
     digest = hashlib.sha256(schema.head().encode())
+    digest.update(Path(provision.__file__).read_bytes())
     for path in sorted(descriptors().rglob("*.rd")):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -16,6 +16,7 @@ from ost_vo.vo import adql, vosi
 from ost_vo.vo.vosi import Capability, Interface
 
 _TAP = "ivo://ivoa.net/std/TAP"
+_EXAMPLES = "ivo://ivoa.net/std/DALI#examples"
 _OBSCORE = "ivo://ivoa.net/std/ObsCore#core-1.1"
 
 
@@ -25,7 +26,8 @@ def tap_capabilities(archive: Archive) -> bytes:
     interface = Interface(base, use="base", version="1.1")
     tap = Capability(_TAP, (interface,), "tr:TableAccess", tuple(_tap_details(archive)))
     tables = Capability("ivo://ivoa.net/std/VOSI#tables-1.1", (Interface(f"{base}/tables", version="1.1"),))
-    return vosi.capabilities([tap, *_self_description(base), tables])
+    examples = Interface(f"{base}/examples", kind="vr:WebBrowser", role=None)
+    return vosi.capabilities([tap, *_self_description(base), tables, Capability(_EXAMPLES, (examples,))])
 
 
 def sia_capabilities(archive: Archive) -> bytes:
@@ -111,12 +113,27 @@ def _tap_details(archive: Archive) -> list[etree._Element]:
         if form.ivo_id:
             output.set("ivo-id", form.ivo_id)
         outputs.append(output)
+    methods = [
+        element("uploadMethod", **{"ivo-id": f"ivo://ivoa.net/std/TAPRegExt#upload-{method}"})
+        for method in ("inline", "http")
+    ]
     model = element("dataModel", "ObsCore-1.1", **{"ivo-id": _OBSCORE})
-    duration = element("executionDuration", element("hard", str(settings.sync_seconds)))
-    limit = element("outputLimit")
-    limit.append(element("default", str(settings.default_maxrec), unit="row"))
-    limit.append(element("hard", str(settings.max_maxrec), unit="row"))
-    return [model, language, *outputs, duration, limit]
+    day = 86400
+    limits = [
+        _limits("retentionPeriod", settings.job_days * day, settings.job_max_days * day),
+        _limits("executionDuration", settings.job_seconds, settings.job_max_seconds),
+        _limits("outputLimit", settings.default_maxrec, settings.max_maxrec, unit="row"),
+        _limits("uploadLimit", settings.upload_bytes, settings.upload_bytes, unit="byte"),
+    ]
+    return [model, language, *outputs, *methods, *limits]
+
+
+def _limits(tag: str, default: float, hard: float, **unit: str) -> etree._Element:
+    """Return a limit of TAPRegExt; times are in seconds."""
+    parts = [
+        vosi.element(kind, str(int(value)), **unit) for kind, value in (("default", default), ("hard", hard))
+    ]
+    return vosi.element(tag, *parts)
 
 
 def _features(kind: str, features: Iterable[tuple[str, str]]) -> etree._Element:

@@ -10,8 +10,12 @@ from dataclasses import dataclass
 
 from ost_vo.faults import UsageFault
 from ost_vo.store.results import Encoder
+from ost_vo.vo.binary import Binary
 from ost_vo.vo.binary2 import Binary2
 from ost_vo.vo.delimited import Csv, Tsv
+from ost_vo.vo.hypertext import HyperText
+from ost_vo.vo.plaintext import PlainText
+from ost_vo.vo.rowjson import RowJson
 from ost_vo.vo.tabledata import TableData
 from ost_vo.vo.votable import CONTENT_TYPE, Envelope, ServiceDescriptor
 
@@ -43,6 +47,10 @@ def _tabledata(limit: int | None, envelope: Envelope, after: tuple[ServiceDescri
     return TableData(limit, resources_after=after, **envelope)
 
 
+def _binary(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, ...]) -> Encoder:
+    return Binary(limit, resources_after=after, **envelope)
+
+
 def _csv(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, ...]) -> Encoder:
     del envelope, after
     return Csv(limit)
@@ -51,6 +59,34 @@ def _csv(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, 
 def _tsv(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, ...]) -> Encoder:
     del envelope, after
     return Tsv(limit)
+
+
+def _fits(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, ...]) -> Encoder:
+    from ost_vo.vo.fitstable import FitsTable  # astropy takes a while to import
+
+    del after
+    return FitsTable(limit, **envelope)
+
+
+def _parquet(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, ...]) -> Encoder:
+    from ost_vo.vo.parquet import Parquet  # Arrow takes a while to import
+
+    return Parquet(limit, resources_after=after, **envelope)
+
+
+def _json(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, ...]) -> Encoder:
+    del envelope, after
+    return RowJson(limit)
+
+
+def _text(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, ...]) -> Encoder:
+    del envelope, after
+    return PlainText(limit)
+
+
+def _html(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, ...]) -> Encoder:
+    del after
+    return HyperText(limit, **envelope)
 
 
 FORMATS = (
@@ -67,10 +103,26 @@ FORMATS = (
         _binary2,
         "ivo://ivoa.net/std/TAPRegExt#output-votable-binary2",
     ),
+    Format(
+        f"{CONTENT_TYPE};serialization=BINARY",
+        ("votable/b",),
+        _binary,
+        "ivo://ivoa.net/std/TAPRegExt#output-votable-binary",
+    ),
     Format("text/csv;header=present", ("csv",), _csv, equals=("text/csv",)),
     Format("text/tab-separated-values", ("tsv",), _tsv),
+    Format("application/fits", ("fits",), _fits, equals=("image/fits",)),
+    Format(
+        "application/vnd.apache.parquet",
+        ("parquet",),
+        _parquet,
+        equals=("application/parquet", "application/x-parquet"),
+    ),
+    Format("application/json", ("json",), _json),
+    # Browsers guess at the encoding of text without a charset.
+    Format("text/plain;charset=UTF-8", ("text", "txt"), _text, equals=("text/plain",)),
+    Format("text/html;charset=UTF-8", ("html",), _html, equals=("text/html",)),
 )
-VOTABLES = FORMATS[:3]
 
 
 def choose(wanted: str | None, formats: tuple[Format, ...] = FORMATS) -> tuple[Format, str]:

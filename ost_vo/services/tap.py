@@ -5,13 +5,17 @@ Source: TAP 1.1 section 2; DALI 1.1 section 3.4.
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from ost_vo.access.context import Context
 from ost_vo.faults import UsageFault
-from ost_vo.services import formats
+from ost_vo.services import formats, uploads
 from ost_vo.services.archive import Archive
-from ost_vo.store.results import AsyncResultStream, Encoder, stream_async
+from ost_vo.services.uploads import NOTHING, Uploads
+from ost_vo.store.results import AsyncResultStream, Before, Encoder, stream_async
 from ost_vo.vo import adql
 from ost_vo.vo.parameters import Parameters
 from ost_vo.vo.votable import Info
@@ -34,15 +38,21 @@ class Prepared:
     media_type: str
 
 
-def prepare(archive: Archive, parameters: Parameters) -> Prepared:
+def prepare(archive: Archive, parameters: Parameters, uploaded: Uploads = NOTHING) -> Prepared:
     """Translate the query that parameters ask for, and choose the format of its result.
+
+    Args:
+        archive: the open archive.
+        parameters: of the request.
+        uploaded: the tables of its UPLOAD, which the query may name.
 
     Raises:
         UsageFault: a parameter or the query is wrong.
     """
     text = _checked(parameters)
     form, media_type = formats.choose(parameters.one("RESPONSEFORMAT", "FORMAT"))
-    translation = adql.translate(text, archive.published.catalogue, maxrec=maxrec(archive, parameters))
+    catalogue = archive.published.catalogue.with_tables(uploaded.tables)
+    translation = adql.translate(text, catalogue, maxrec=maxrec(archive, parameters))
     encoder = form.encoder(translation.limit, {"infos": (Info("QUERY", text),)}, ())
     return Prepared(translation, encoder, media_type)
 
@@ -57,18 +67,37 @@ async def query(archive: Archive, parameters: Parameters, context: Context) -> t
         UsageFault: a parameter or the query is wrong.
         TransientFault: out of time or connections.
     """
-    prepared = prepare(archive, parameters)
-    translation, seconds = prepared.translation, archive.settings.sync_seconds
-    settings = {"statement_timeout": f"{seconds}s", **context.database_settings()}
+    try:
+        with ExitStack() as documents:
+            opened = uploads.opened(archive.settings, parameters)
+            if parameters.all("UPLOAD"):
+                uploaded = await asyncio.to_thread(documents.enter_context, opened)
+            else:
+                uploaded = NOTHING
+            return await _stream(archive, prepare(archive, parameters, uploaded), context, uploaded)
+    finally:
+        uploads.discard(archive.settings, parameters)
+
+
+async def _stream(
+    archive: Archive, prepared: Prepared, context: Context, uploaded: Uploads
+) -> tuple[AsyncResultStream, str]:
+    limit = {"statement_timeout": f"{archive.settings.sync_seconds}s"}
     stream = await stream_async(
         archive.database.connection,
-        translation.sql,
-        translation.columns,
+        prepared.translation.sql,
+        prepared.translation.columns,
         prepared.encoder,
-        settings,
+        {**limit, **context.database_settings()},
         stall_seconds=archive.settings.stall_seconds,
+        before=loading(uploaded, limit),
     )
     return stream, prepared.media_type
+
+
+def loading(uploaded: Uploads, settings: dict[str, str]) -> Before | None:
+    """Return what puts the uploads into the database before the query begins, with these settings."""
+    return partial(uploaded.load, settings=settings) if uploaded.load else None
 
 
 def maxrec(archive: Archive, parameters: Parameters) -> int:
@@ -87,8 +116,6 @@ def _checked(parameters: Parameters) -> str:
     language = parameters.one("LANG")
     if language is not None and language.upper() not in LANGUAGES:
         raise UsageFault(f"LANG={language!r} is not supported.", f"Languages: {', '.join(LANGUAGES)}.")
-    if parameters.all("UPLOAD"):
-        raise UsageFault("This version takes no uploads.", "Leave UPLOAD out.")
     text = parameters.one("QUERY")
     if text is None:
         raise UsageFault(

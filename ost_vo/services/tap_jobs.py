@@ -5,9 +5,10 @@ Source: TAP 1.1 section 2.3 (asynchronous queries); UWS 1.1 section 2.1.4 (execu
 
 from __future__ import annotations
 
-from ost_vo.services import tap
+from ost_vo.services import tap, uploads
 from ost_vo.services.archive import Archive
 from ost_vo.services.execution import Execution
+from ost_vo.services.uploads import Uploads
 from ost_vo.store.results import stream
 from ost_vo.vo.parameters import Parameters
 from ost_vo.vo.uws import Result
@@ -25,8 +26,18 @@ def execute(archive: Archive, execution: Execution) -> list[Result]:
         TransientFault: it took longer than its execution duration, or the database is not available.
         FatalFault: the archive failed.
     """
+    parameters = Parameters(execution.job.parameters)
+    with uploads.opened(archive.settings, parameters) as uploaded:
+        prepared = tap.prepare(archive, parameters, uploaded)
+        _write(archive, execution, prepared, uploaded)
+    # Not before: a worker that dies leaves the job to another one.
+    uploads.discard(archive.settings, parameters)
+    return [Result(RESULT, prepared.media_type, execution.partial(RESULT).stat().st_size)]
+
+
+def _write(archive: Archive, execution: Execution, prepared: tap.Prepared, uploaded: Uploads) -> None:
+    """Write the result of the query to its file."""
     job = execution.job
-    prepared = tap.prepare(archive, Parameters(job.parameters))
     settings = {
         "statement_timeout": f"{job.execution_duration}s",
         # The query of a worker that was killed ends, though it may produce nothing for a long time.
@@ -35,12 +46,14 @@ def execute(archive: Archive, execution: Execution) -> list[Result]:
     }
     source = execution.cancellation.guard(archive.jobs_database.connection)
     path, translation = execution.partial(RESULT), prepared.translation
+    before = tap.loading(uploaded, {"statement_timeout": settings["statement_timeout"]})
     with (
         path.open("wb") as file,
-        stream(source, translation.sql, translation.columns, prepared.encoder, settings) as chunks,
+        stream(
+            source, translation.sql, translation.columns, prepared.encoder, settings, before=before
+        ) as chunks,
     ):
         for chunk in chunks:
             file.write(chunk)
         if chunks.fault:
             raise chunks.fault
-    return [Result(RESULT, prepared.media_type, path.stat().st_size)]

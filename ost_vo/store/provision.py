@@ -73,3 +73,5 @@ def _create_roles(cursor: psycopg2.extensions.cursor, database: str) -> None:
     name = sql.Identifier(database)
     cursor.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO ost_publisher").format(name))
     cursor.execute(sql.SQL("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC").format(name))
+    # For uploads, which it loads before it becomes adql.
+    cursor.execute(sql.SQL("GRANT TEMPORARY ON DATABASE {} TO ost_web").format(name))

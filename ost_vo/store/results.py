@@ -28,6 +28,8 @@ from ost_vo.vo.columns import Column
 log = structlog.get_logger(__name__)
 
 ConnectionSource = Callable[[], AbstractContextManager[extensions.connection]]
+# What is done in the transaction of a query before it gets its settings.
+Before = Callable[[extensions.cursor], None]
 
 # Bytes of the COPY stream that become one chunk; the first rows leave at once, the next chunks grow.
 CHUNK_BYTES = 128 * 1024
@@ -177,6 +179,7 @@ class _Reader:
         settings: Mapping[str, str],
         stall_seconds: float,
         channel: _Channel,
+        before: Before | None,
     ) -> None:
         self.fault: Fault | None = None
         self._source = source
@@ -185,6 +188,7 @@ class _Reader:
         self._settings = settings
         self._stall_seconds = stall_seconds
         self._channel = channel
+        self._before = before
         self._waiting_head = encoder.begin(columns)
         self._begun = False
         self._parts: list[bytes] = []
@@ -228,8 +232,10 @@ class _Reader:
     def _read(self, connection: extensions.connection) -> None:
         try:
             with connection.cursor() as cursor:
-                _apply(cursor, self._settings)
                 self._admit(connection)
+                if self._before is not None:
+                    self._before(cursor)
+                _apply(cursor, self._settings)
                 self._since = time.monotonic()
                 # COPY takes no bind parameters; the statement is generated from a syntax tree.
                 cursor.copy_expert(f"COPY ({self._sql}) TO STDOUT ({self._encoder.copy_options})", self)
@@ -416,6 +422,7 @@ def stream(
     settings: Mapping[str, str],
     *,
     stall_seconds: float = 60.0,
+    before: Before | None = None,
 ) -> ResultStream:
     """Run a query; return an iterator over its document once the first rows, or the end, are there.
 
@@ -426,6 +433,7 @@ def stream(
         encoder: a new encoder; with a limit, the query asks for one row more.
         settings: PostgreSQL settings for the transaction: context, role, ``statement_timeout``.
         stall_seconds: how long the client may take nothing before the query is cancelled (s).
+        before: called with a cursor of the transaction before it gets the settings; done when this returns.
 
     Returns:
         The chunks of one document. An error after the first of them ends the document as its format allows:
@@ -437,7 +445,8 @@ def stream(
         FatalFault: anything else, which the log tells.
     """
     channel = _Channel()
-    return ResultStream(_Reader(source, sql, columns, encoder, settings, stall_seconds, channel), channel)
+    reader = _Reader(source, sql, columns, encoder, settings, stall_seconds, channel, before)
+    return ResultStream(reader, channel)
 
 
 async def stream_async(
@@ -448,12 +457,13 @@ async def stream_async(
     settings: Mapping[str, str],
     *,
     stall_seconds: float = 60.0,
+    before: Before | None = None,
 ) -> AsyncResultStream:
     """Do the same as :func:`stream` for code in an event loop."""
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     channel = _Channel(lambda: _wake(loop, ready))
-    reader = _Reader(source, sql, columns, encoder, settings, stall_seconds, channel)
+    reader = _Reader(source, sql, columns, encoder, settings, stall_seconds, channel, before)
     result = AsyncResultStream(reader, channel, ready)
     await result.open()
     return result

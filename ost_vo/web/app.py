@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from ost_vo.faults import Fault
@@ -17,8 +18,9 @@ from ost_vo.services import description
 from ost_vo.services.archive import Archive
 from ost_vo.services.engine import Engine
 from ost_vo.settings import Settings
-from ost_vo.vo import binary2, tabledata
+from ost_vo.vo import adql, binary2, tabledata, upload_rows
 from ost_vo.web import datalink, errors, files, pages, sia, tap, vosi
+from ost_vo.web.compression import Compression
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
@@ -36,6 +38,9 @@ def create_app(settings: Settings | None = None) -> Starlette:
         app.state.engine = engine = _engine(archive)
         binary2.warm()
         tabledata.warm()
+        upload_rows.warm()
+        # The first query would wait for the grammar to be built otherwise.
+        adql.translate("SELECT TOP 0 * FROM tap_schema.tables", archive.published.catalogue)
         engine.start()
         yield
         await run_in_threadpool(engine.stop)
@@ -60,9 +65,14 @@ def create_app(settings: Settings | None = None) -> Starlette:
                 allow_methods=["*"],
                 allow_headers=["*"],
                 expose_headers=["*"],
-            )
+            ),
+            Middleware(Compression),
         ],
-        exception_handlers={Fault: errors.fault_response, Exception: errors.fault_response},
+        exception_handlers={
+            Fault: errors.fault_response,
+            ClientDisconnect: errors.client_gone,
+            Exception: errors.fault_response,
+        },
         lifespan=lifespan,
     )
 

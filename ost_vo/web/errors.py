@@ -49,6 +49,12 @@ async def fault_as_text(request: Request, error: Exception) -> Response:
     return PlainTextResponse(f"{fault.code}: {fault}\n", status(fault), headers(fault))
 
 
+async def client_gone(request: Request, error: Exception) -> Response:
+    """Answer nobody: the client has gone away."""
+    log.info("client gone", path=request.url.path, reason=type(error).__name__)
+    return Response(status_code=400)
+
+
 async def fault_response(request: Request, error: Exception) -> Response:
     """Answer in the form that clients of the endpoint expect."""
     path = request.url.path

@@ -10,14 +10,16 @@ from starlette.routing import Route
 from ost_vo.access.context import ANONYMOUS
 from ost_vo.services import description, tap, tap_jobs
 from ost_vo.services.archive import Archive
-from ost_vo.web import uws, vosi
+from ost_vo.web import pages, uws, vosi
+from ost_vo.web.disconnection import while_connected
 from ost_vo.web.parameters import read
 
 
 async def sync(request: Request) -> Response:
     """Run a query and stream its result."""
     archive: Archive = request.app.state.archive
-    stream, media_type = await tap.query(archive, await read(request), ANONYMOUS)
+    parameters = await read(request)
+    stream, media_type = await while_connected(request, tap.query(archive, parameters, ANONYMOUS))
     return StreamingResponse(
         stream, headers={"Content-Type": media_type}, background=BackgroundTask(stream.close)
     )
@@ -27,6 +29,7 @@ routes = [
     Route("/tap/sync", sync, methods=["GET", "POST"]),
     *uws.routes("/tap/async", tap_jobs.KIND),
     *vosi.routes("/tap", description.tap_capabilities),
+    Route("/tap/examples", pages.examples),
     Route("/tap/tables", vosi.tables),
     Route("/tap/tables/{name:path}", vosi.table),
 ]

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
 from ost_vo.services.archive import Archive
+from ost_vo.services.examples import EXAMPLES
 
 _templates = Jinja2Templates(Path(__file__).with_name("templates"))
 
@@ -21,6 +22,17 @@ async def home(request: Request) -> Response:
         request,
         "home.html",
         {"settings": archive.settings, "tables": list(archive.published.catalogue)},
+    )
+
+
+async def examples(request: Request) -> Response:
+    """Show queries, to people and, in RDFa, to clients (DALI 1.1 section 2.3; TAP 1.1 section 2.4.4)."""
+    archive: Archive = request.app.state.archive
+    return _templates.TemplateResponse(
+        request,
+        "examples.html",
+        {"settings": archive.settings, "examples": EXAMPLES},
+        media_type="application/xhtml+xml",
     )
 
 

@@ -1,0 +1,185 @@
+"""The uploads of a query: where their documents are, and how they become tables that it can name.
+
+Documents that come with a request are kept beside the jobs under a name that cannot be guessed. In the
+parameters of the request, that name stands for the part: so an asynchronous job finds them when it runs.
+
+Source: TAP 1.1 section 2.5.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from ost_vo.faults import UsageFault
+from ost_vo.services import remote
+from ost_vo.services.execution import directory
+from ost_vo.settings import Settings
+from ost_vo.store import uploads as store
+from ost_vo.vo import upload_rows
+from ost_vo.vo import uploads as vo
+from ost_vo.vo.columns import Table
+from ost_vo.vo.parameters import Parameters
+
+_PARAM = "param:"
+_KEPT = re.compile(r"upload:([0-9a-f]{32})")
+_NAME_BYTES = 16
+_SUFFIX = ".upload"
+# A job may wait for its run until it is destroyed; a document without a job is garbage a day later [s].
+_DAY_SECONDS = 86_400
+
+
+class Load(Protocol):
+    """What puts uploads into the database."""
+
+    def __call__(self, cursor: store.Cursor, settings: dict[str, str]) -> None:
+        """Load the tables, given the cursor of a transaction that may still write, and its settings."""
+
+
+@dataclass(frozen=True)
+class Uploads:
+    """The uploads of one query, open.
+
+    Attributes:
+        tables: what the query can name.
+        load: puts them into the database; None where there are none.
+    """
+
+    tables: tuple[Table, ...] = ()
+    load: Load | None = None
+
+
+NOTHING = Uploads()
+
+
+def names(parameters: Parameters) -> set[str]:
+    """Return the names of the parts, in upper case, that UPLOAD says its documents are in.
+
+    Raises:
+        UsageFault: UPLOAD is wrong.
+    """
+    sources = vo.sources(parameters.all("UPLOAD"))
+    return {part for source in sources if (part := _part(source)) is not None}
+
+
+def keep(settings: Settings, file: BinaryIO) -> str:
+    """Keep a document until it is discarded; return the value that stands for it in the parameters."""
+    root = directory(settings, "")
+    root.mkdir(parents=True, exist_ok=True)
+    _sweep(root, (settings.job_max_days + 1) * _DAY_SECONDS)
+    name = secrets.token_hex(_NAME_BYTES)
+    with _path(settings, name).open("xb") as copy:
+        shutil.copyfileobj(file, copy, 2**20)
+    return f"upload:{name}"
+
+
+def is_kept(value: str) -> bool:
+    """Tell whether a value stands for a kept document; no client may send such a value itself."""
+    return _KEPT.fullmatch(value) is not None
+
+
+def discard(settings: Settings, parameters: Parameters) -> None:
+    """Remove the documents that the parameters name; harmless where there are none."""
+    for _, value in parameters:
+        if kept := _KEPT.fullmatch(value):
+            _path(settings, kept[1]).unlink(missing_ok=True)
+
+
+@contextmanager
+def opened(settings: Settings, parameters: Parameters) -> Iterator[Uploads]:
+    """Read the heads of the uploads, fetching those that are elsewhere, and keep the documents open.
+
+    Raises:
+        UsageFault: UPLOAD is wrong, a document is missing, or it is no VOTable.
+        TransientFault: a host does not answer.
+    """
+    with ExitStack() as files:
+        found = []
+        for source in vo.sources(parameters.all("UPLOAD")):
+            file = files.enter_context(_document(settings, parameters, source))
+            head = vo.read_head(file, source.name)
+            options = upload_rows.copy_options(head.serialisation or "TABLEDATA")
+            found.append(store.Upload(source.name, head, options, partial(_rows, file, head, source.name)))
+        tables = tuple(store.table(upload, number) for number, upload in enumerate(found, 1))
+        yield Uploads(tables, partial(_load, found) if found else None)
+
+
+def _load(found: list[store.Upload], cursor: store.Cursor, settings: dict[str, str]) -> None:
+    store.load(cursor, found, settings)
+
+
+def _rows(file: BinaryIO, head: vo.Head, name: str) -> Iterator[bytes]:
+    file.seek(0)
+    return upload_rows.batches(file, head, name)
+
+
+def _path(settings: Settings, name: str) -> Path:
+    """Return the file of a kept document: beside the directories of the jobs, of which none has a suffix.
+
+    All processes may write there; who removes the directories of jobs that are gone leaves files alone.
+    """
+    return directory(settings, name + _SUFFIX)
+
+
+def _part(source: vo.Source) -> str | None:
+    is_part = source.uri.lower().startswith(_PARAM)
+    return source.uri[len(_PARAM) :].upper() if is_part else None
+
+
+def _document(settings: Settings, parameters: Parameters, source: vo.Source) -> BinaryIO:
+    """Return the document of an upload, from its beginning."""
+    part = _part(source)
+    if part is not None:
+        return _inline(settings, parameters.all(part), source)
+    if source.uri.split(":")[0].lower() not in ("http", "https"):
+        raise UsageFault(
+            f"UPLOAD: the table {source.name} cannot be read from {source.uri[:200]!r}.",
+            "Write param: and the name of a part of the request, or an http(s) URL.",
+        )
+    allowed = remote.networks(settings.upload_networks)
+    limits = remote.Limits(allowed, settings.upload_bytes, settings.upload_seconds)
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    try:
+        remote.fetch(source.uri, file, limits)
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _inline(settings: Settings, values: list[str], source: vo.Source) -> BinaryIO:
+    """Return the document in a part of the request: a file that was kept, or the text of a field."""
+    part = source.uri[len(_PARAM) :]
+    if not values:
+        raise UsageFault(
+            f"UPLOAD: the request has no part {part!r} for the table {source.name}.",
+            "Send a multipart/form-data POST, with the VOTable in a part of that name.",
+        )
+    kept = _KEPT.fullmatch(values[-1])
+    if kept is None:
+        return io.BytesIO(values[-1].encode())
+    try:
+        return _path(settings, kept[1]).open("rb")
+    except FileNotFoundError:
+        raise UsageFault(
+            f"The document of the table {source.name} is not kept any more.", "Upload it again."
+        ) from None
+
+
+def _sweep(root: Path, seconds: float) -> None:
+    """Remove documents older than any job that could still need them."""
+    oldest = time.time() - seconds
+    for path in root.glob(f"*{_SUFFIX}"):
+        if path.stat().st_mtime < oldest:
+            path.unlink(missing_ok=True)

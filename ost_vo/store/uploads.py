@@ -1,0 +1,219 @@
+"""Uploaded tables in the database: temporary tables that live as long as the transaction of their query.
+
+The role ost_web creates and fills them before the transaction becomes adql's, which may only read them. The
+columns are called c1, c2, ...: names of clients could be those of PostgreSQL's own (``xmin``). Queries name
+``TAP_UPLOAD.name``, for which the translator puts a subquery that gives the columns their names back.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+from psycopg2 import errorcodes
+from psycopg2.extensions import cursor as Cursor
+
+from ost_vo.faults import Fault, UsageFault
+from ost_vo.vo.adql.values import quoted_name
+from ost_vo.vo.columns import Table
+from ost_vo.vo.uploads import SCHEMA, Field, Head
+
+# Bytes handed to libpq at a time.
+COPY_CHUNK = 256 * 1024
+
+_POINT = "position_of_upload"
+_PLACE = re.compile(r"COPY \w+, line (\d+)(?:, column c(\d+))?")
+_MIXED = (errorcodes.DATETIME_FIELD_OVERFLOW, errorcodes.INVALID_DATETIME_FORMAT)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One table to load.
+
+    Attributes:
+        name: below TAP_UPLOAD.
+        head: its columns.
+        copy_options: of the COPY statement that takes the rows.
+        rows: returns the rows as pieces of a COPY stream.
+    """
+
+    name: str
+    head: Head
+    copy_options: str
+    rows: Callable[[], Iterator[bytes]]
+
+
+def table(upload: Upload, number: int) -> Table:
+    """Return an upload as a table that queries may name.
+
+    Args:
+        upload: the table.
+        number: its place among the uploads of the query, from 1 on.
+    """
+    columns = tuple(item.column for item in upload.head.fields)
+    stored = [f"c{place} AS {quoted_name(column.name)}" for place, column in enumerate(columns, 1)]
+    point = None
+    if upload.head.position:
+        longitude, latitude = (columns[place].name for place in upload.head.position)
+        name = _unused(_POINT, {column.name for column in columns})
+        stored.append(f"position AS {quoted_name(name)}")
+        point = (longitude, latitude, name)
+    subquery = f"(SELECT {', '.join(stored)} FROM {_relation(number)})"  # noqa: S608 - names made here
+    return Table(SCHEMA, upload.name, columns, sql_name=subquery, point=point)
+
+
+def load(cursor: Cursor, uploads: Sequence[Upload], settings: dict[str, str]) -> None:
+    """Create and fill the temporary tables of a query; they go when the transaction ends.
+
+    Args:
+        cursor: of a transaction of the role ost_web that may still write.
+        uploads: the tables, in the order in which they are numbered.
+        settings: PostgreSQL settings for the loading, such as ``statement_timeout``.
+
+    Raises:
+        UsageFault: a value is not what its column declares; it names table, row and column.
+        psycopg2.Error: the database failed, or the time is over.
+    """
+    for name, value in settings.items():
+        cursor.execute("SELECT set_config(%s, %s, true)", (name, value))
+    for number, upload in enumerate(uploads, 1):
+        _create(cursor, upload, number)
+        _copy(cursor, upload, number)
+        _read_moments(cursor, upload, number)
+        _store_position(cursor, upload, number)
+        _finish(cursor, number)
+
+
+def _relation(number: int) -> str:
+    return f"pg_temp.upload_{number}"
+
+
+def _create(cursor: Cursor, upload: Upload, number: int) -> None:
+    fields = upload.head.fields
+    columns = [f"c{place} {_loaded_type(item)}" for place, item in enumerate(fields, 1)]
+    cursor.execute(f"CREATE TEMPORARY TABLE upload_{number} ({', '.join(columns)}) ON COMMIT DROP")
+
+
+def _loaded_type(item: Field) -> str:
+    return "text" if item.is_timestamp else item.column.sql_type
+
+
+def _copy(cursor: Cursor, upload: Upload, number: int) -> None:
+    if upload.head.serialisation is None:
+        return
+    columns = ", ".join(f"c{place}" for place in range(1, len(upload.head.fields) + 1))
+    source = _Pieces(upload.rows())
+    try:
+        cursor.copy_expert(
+            f"COPY {_relation(number)} ({columns}) FROM STDIN ({upload.copy_options})",
+            io.BufferedReader(source, COPY_CHUNK),
+            size=COPY_CHUNK,
+        )
+    except psycopg2.Error as error:
+        if source.fault is not None:
+            raise source.fault from None
+        if (error.pgcode or "").startswith("22"):
+            raise _wrong_value(error, upload) from None
+        raise
+
+
+def _read_moments(cursor: Cursor, upload: Upload, number: int) -> None:
+    """Turn texts into moments; those without a time zone are UTC (DALI 1.1 section 3.1.2)."""
+    moments = [place for place, item in enumerate(upload.head.fields, 1) if item.is_timestamp]
+    if not moments:
+        return
+    cursor.execute("SET LOCAL timezone TO 'UTC'")
+    for place in moments:
+        try:
+            cursor.execute(
+                f"ALTER TABLE {_relation(number)} ALTER c{place} TYPE timestamp with time zone "
+                f"USING NULLIF(btrim(c{place}), '')::timestamp with time zone"
+            )
+        except psycopg2.Error as error:
+            if (error.pgcode or "") not in _MIXED:
+                raise
+            raise UsageFault(
+                f"Column {upload.head.fields[place - 1].column.name} of the table {upload.name}: "
+                f"{error.diag.message_primary}.",
+                "Write moments as 2026-11-21T22:13:00.5.",
+            ) from None
+    cursor.execute("SET LOCAL timezone TO DEFAULT")
+
+
+def _store_position(cursor: Cursor, upload: Upload, number: int) -> None:
+    """Add the point of each row with its index.
+
+    After the COPY, because COPY's binary format looks for a binary form of every column's type, and spoint
+    has none.
+    """
+    if upload.head.position is None:
+        return
+    longitude, latitude = (f"c{place + 1}::float8" for place in upload.head.position)
+    # NaN sorts above Infinity, so it is left out as well.
+    finite = f"{longitude} < 'Infinity' AND {longitude} > '-Infinity' AND {latitude} BETWEEN -90 AND 90"
+    point = f"CASE WHEN {finite} THEN spoint(radians({longitude}), radians({latitude})) END"
+    relation = _relation(number)
+    cursor.execute(f"ALTER TABLE {relation} ADD position spoint GENERATED ALWAYS AS ({point}) STORED")
+    cursor.execute(f"CREATE INDEX ON {relation} USING gist (position) WHERE position IS NOT NULL")
+
+
+def _finish(cursor: Cursor, number: int) -> None:
+    cursor.execute(f"ANALYZE {_relation(number)}")
+    cursor.execute(f"GRANT SELECT ON {_relation(number)} TO adql")
+
+
+def _wrong_value(error: psycopg2.Error, upload: Upload) -> UsageFault:
+    """Return the fault of a value that PostgreSQL has not taken; it says which in the error's context."""
+    found = _PLACE.search(error.diag.context or "")
+    where = f"The table {upload.name}"
+    hint = "Check that the rows are as the FIELDs describe them."
+    if found:
+        where = f"Row {found[1]} of the table {upload.name}"
+    if found and found[2]:
+        column = upload.head.fields[int(found[2]) - 1].column
+        where = f"Row {found[1]}, column {column.name} of the table {upload.name}"
+        hint = f"The column is declared as {column.datatype}."
+    return UsageFault(f"{where}: {(error.diag.message_primary or '').rstrip('.')}.", hint)
+
+
+def _unused(stem: str, taken: set[str]) -> str:
+    name = stem
+    while name in taken:
+        name += "_"
+    return name
+
+
+class _Pieces(io.RawIOBase):
+    """A file that reads as an iterator of pieces joined.
+
+    Attributes:
+        fault: what the iterator raised, which psycopg2 would hide behind an error of its own.
+    """
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self.fault: Fault | None = None
+        self._pieces = pieces
+        self._piece = memoryview(b"")
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer with the next bytes; return how many, 0 at the end."""
+        while not self._piece:
+            try:
+                self._piece = memoryview(next(self._pieces))
+            except StopIteration:
+                return 0
+            except Fault as fault:
+                self.fault = fault
+                raise
+        size = min(len(buffer), len(self._piece))
+        buffer[:size] = self._piece[:size]
+        self._piece = self._piece[size:]
+        return size
