@@ -18,9 +18,10 @@ ROLES = {
 }
 
 # PostgreSQL evaluates a condition inside a security_barrier view, where an index can serve it, only when the
-# condition's function is LEAKPROOF. These compare positions and regions of pg_sphere 1.1.1. Their source
-# (point.c, circle.c, polygon.c, line.c) is arithmetic on its arguments: no side effects, and no error
-# message holds a value. (spoly_contains_point can give up after 10,000 random rotations, with a fixed text.)
+# condition's function is LEAKPROOF. These compare positions and regions. In pg_sphere's current source, point
+# in polygon and circle against polygon are arithmetic without side effects, and no error text of point.c,
+# circle.c and polygon.c on these paths holds a value (spoly_contains_point gives up after 10,000 random
+# rotations, with a fixed text). Not read yet: polygon against polygon, and the source as Debian ships it.
 LEAKPROOF = (
     "spoint_contained_by_circle(spoint, scircle)",
     "spoint_contained_by_circle_com(scircle, spoint)",
