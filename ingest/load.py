@@ -23,6 +23,7 @@ from ingest import discovery, formats, mapping
 from ingest.discovery import Found
 from ingest.headers import Remark, Unit, read_units, stored_texts
 from ingest.stream import Stream, Unreadable
+from ost_vo.faults import Fault
 from ost_vo.settings import Settings
 from ost_vo.store import quarantine
 from ost_vo.store.products import (
@@ -142,6 +143,9 @@ class Loader:
             reason = fault.detail
         except OSError as error:
             reason = f"Cannot be read: {error.strerror or error}."
+        except Fault:
+            # Not the file's: the database does not answer, or refuses a statement of ours.
+            raise
         except Exception as error:  # noqa: BLE001 - whatever astropy makes of one file, the others go on
             reason = f"Cannot be understood ({type(error).__name__}: {error})."
         quarantine.add(
@@ -193,8 +197,8 @@ class Loader:
             metadata, doubts = mapping.describe(source)
         warned = [Remark("FITS", str(warning.message)[:_MAX_WARNING]) for warning in caught]
         product = _product(units, state, sha256, metadata, [*remarks, *doubts, *warned])
-        self._save(product, is_known=known is not None)
-        return Outcome.UPDATED if known else Outcome.INGESTED
+        self._save(product, is_known=bool(known and known.product_id))
+        return Outcome.UPDATED if known and known.product_id else Outcome.INGESTED
 
     def _save(self, product: Product, *, is_known: bool) -> None:
         try:

@@ -59,6 +59,10 @@ class NotFoundFault(UsageFault):
     code = "NotFoundFault"
 
 
+class ConflictFault(UsageFault):
+    """The request is well formed, and what the archive holds stands in its way."""
+
+
 class AuthenticationFault(Fault):
     """The caller must log in first."""
 
@@ -76,6 +80,18 @@ class TransientFault(Fault):
 
     code = "TransientFault"
     transient = True
+
+
+class ThrottledFault(TransientFault):
+    """Too many wrong passwords: nobody listens for a while.
+
+    Attributes:
+        seconds: after which to try again.
+    """
+
+    def __init__(self, detail: str, hint: str = "", *, seconds: int) -> None:
+        super().__init__(detail, hint)
+        self.seconds = seconds
 
 
 class FatalFault(Fault):

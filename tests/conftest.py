@@ -101,7 +101,7 @@ def archive(_migrated: Settings, tmp_path: Path) -> ScratchArchive:
     with connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT string_agg(format('archive.%I', tablename), ', ') FROM pg_tables "
-            "WHERE schemaname = 'archive' AND tablename <> 'alembic_version'"
+            "WHERE schemaname = 'archive' AND tablename NOT IN ('alembic_version', 'role_permissions')"
         )
         tables = cursor.fetchone()[0]
         cursor.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")

@@ -14,6 +14,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from ost_vo.access.publishing import check_creation
 from ost_vo.faults import FatalFault, Fault, TransientFault
 from ost_vo.settings import Settings
 
@@ -134,7 +135,7 @@ class Known:
     """What the archive knows of a path already.
 
     Attributes:
-        product_id: of its product; None where the path is only in quarantine.
+        product_id: of its product; None where that was deleted.
         file: the file as it was when it was ingested.
         sha256: of its bytes then.
         is_settled: whether it is neither in quarantine nor noted as missing.
@@ -144,6 +145,15 @@ class Known:
     file: FileState
     sha256: bytes
     is_settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a new product is created as: project, creator and level."""
+
+    project_id: int
+    creator_id: int
+    privileges: int
 
 
 class Rejected(Fault):
@@ -189,14 +199,18 @@ discrepancy AS (
     SELECT product_id, keyword, reason
     FROM product, unnest(%(keywords)s::text[], %(reasons)s::text[]) AS d (keyword, reason)
 ),
-released AS (DELETE FROM archive.quarantine WHERE path = %(path)s)
+released AS (DELETE FROM archive.quarantine WHERE path = %(path)s),
+changed AS (DELETE FROM archive.deletions WHERE path = %(path)s)
 SELECT product_id FROM product
 """
 
 _KNOWN = """
 SELECT path, product_id, p.file_size, p.file_modified, sha256, q.path IS NULL AND missing_since IS NULL
 FROM archive.products p LEFT JOIN archive.quarantine q USING (path)
-WHERE path = ANY (%s)
+WHERE path = ANY (%(paths)s)
+UNION ALL
+SELECT path, NULL, file_size, file_modified, sha256, true
+FROM archive.deletions WHERE path = ANY (%(paths)s)
 """
 
 _FORGET_OLD = """
@@ -206,8 +220,18 @@ DELETE FROM archive.discrepancies WHERE product_id IN (SELECT product_id FROM ol
 """
 
 _TOUCH = """
-WITH released AS (DELETE FROM archive.quarantine WHERE path = %(path)s)
+WITH released AS (DELETE FROM archive.quarantine WHERE path = %(path)s),
+deleted AS (UPDATE archive.deletions SET file_modified = %(modified)s WHERE path = %(path)s)
 UPDATE archive.products SET file_modified = %(modified)s, missing_since = NULL WHERE path = %(path)s
+"""
+
+_SCOPE = """
+SELECT s.project_id, s.creator_id, s.privileges, j.name, j.is_public, j.max_privileges,
+    j.is_public OR m.user_id IS NOT NULL, coalesce(m.is_manager, false)
+FROM archive.creation_scopes s
+    JOIN archive.projects j ON j.project_id = s.project_id
+    LEFT JOIN archive.project_members m ON m.project_id = s.project_id AND m.user_id = s.creator_id
+WHERE starts_with(%s, s.directory || '/') ORDER BY length(s.directory) DESC LIMIT 1
 """
 
 _MISSING = """
@@ -229,17 +253,17 @@ class ProductStore:
         self._connection = connection
         self._save = _save_statement().as_string(connection)
         self._did = f"ivo://{settings.authority}/archive?"
-        self._privileges = settings.ingest_privileges
         self._run_ids: dict[str, int] = {}
         self._target_ids: dict[str, int] = {}
         with _transaction(connection) as cursor:
-            self._creator_id = _creator_id(cursor, settings.ingest_user)
-            self._project_id = _project_id(cursor, settings.ingest_project)
+            creator_id = _creator_id(cursor, settings.ingest_user)
+            project_id = _project_id(cursor, settings.ingest_project, creator_id)
+        self._default = Scope(project_id, creator_id, settings.ingest_privileges)
 
     def known(self, paths: Sequence[str]) -> dict[str, Known]:
         """Return what is known of those paths that are products."""
         with _transaction(self._connection) as cursor:
-            cursor.execute(_KNOWN, (list(paths),))
+            cursor.execute(_KNOWN, {"paths": list(paths)})
             return {
                 path: Known(product_id, FileState(path, size, modified), bytes(digest), settled)
                 for path, product_id, size, modified, digest, settled in cursor.fetchall()
@@ -253,16 +277,18 @@ class ProductStore:
             is_known: whether the archive has a product of that path.
 
         Raises:
-            Rejected: a value breaks a constraint of the tables; nothing was written.
+            Rejected: a value breaks a constraint of the tables, or the creation scope of its directory is not
+                its creator's any more; nothing was written.
         """
         run_ids, target_ids = dict(self._run_ids), dict(self._target_ids)
         with _transaction(self._connection) as cursor:
             if is_known:
                 cursor.execute(_FORGET_OLD, {"path": product.file.path})
-            run_id = _cached(run_ids, product.run, lambda: _run_id(cursor, product, self._project_id))
+            scope = self._default if is_known else _scope(cursor, product.file.path) or self._default
+            run_id = _cached(run_ids, product.run, lambda: _run_id(cursor, product, scope.project_id))
             name = product.metadata.target_name
             target_id = _cached(target_ids, name, lambda: _target_id(cursor, name)) if name else None
-            cursor.execute(self._save, self._parameters(product, run_id, target_id))
+            cursor.execute(self._save, self._parameters(product, run_id, target_id, scope))
         self._run_ids, self._target_ids = run_ids, target_ids
 
     def touch(self, file: FileState) -> None:
@@ -277,7 +303,9 @@ class ProductStore:
             cursor.execute(_MISSING, {"paths": list(paths), "folders": folders})
             return cursor.rowcount
 
-    def _parameters(self, product: Product, run_id: int, target_id: int | None) -> dict[str, Any]:
+    def _parameters(
+        self, product: Product, run_id: int, target_id: int | None, scope: Scope
+    ) -> dict[str, Any]:
         return {
             **{name: getattr(product.metadata, name) for name in _DERIVED},
             "path": product.file.path,
@@ -286,9 +314,7 @@ class ProductStore:
             "sha256": product.sha256,
             "run_id": run_id,
             "target_id": target_id,
-            "project_id": self._project_id,
-            "creator_id": self._creator_id,
-            "privileges": self._privileges,
+            **{name: getattr(scope, name) for name in Scope.__slots__},
             "did": self._did,
             "hdus": [hdu for hdu, _ in product.headers],
             "headers": [header for _, header in product.headers],
@@ -347,14 +373,42 @@ def _creator_id(cursor: Cursor, name: str) -> int:
     return _only(cursor)
 
 
-def _project_id(cursor: Cursor, name: str) -> int:
+def _project_id(cursor: Cursor, name: str, manager_id: int) -> int:
     cursor.execute(
         "INSERT INTO archive.projects (name, is_public, max_privileges) VALUES (%s, true, 4)"
         " ON CONFLICT DO NOTHING",
         (name,),
     )
+    is_new = cursor.rowcount > 0
     cursor.execute("SELECT project_id FROM archive.projects WHERE name = %s", (name,))
-    return _only(cursor)
+    project_id = _only(cursor)
+    if is_new:
+        cursor.execute(
+            "INSERT INTO archive.project_members (project_id, user_id, is_manager) VALUES (%s, %s, true)",
+            (project_id, manager_id),
+        )
+    return project_id
+
+
+def _scope(cursor: Cursor, path: str) -> Scope | None:
+    """Return what a new file is created as, where one of its directories has a creation scope."""
+    cursor.execute(_SCOPE, (path,))
+    row = cursor.fetchone()
+    if row is None:
+        return None
+    project_id, creator_id, privileges, name, is_public, most, is_member, is_manager = row
+    try:
+        check_creation(
+            name,
+            privileges,
+            is_public=is_public,
+            max_privileges=most,
+            is_member=is_member,
+            is_manager=is_manager,
+        )
+    except Fault as fault:
+        raise Rejected(f"The creation scope of its directory does not hold: {fault.detail}") from fault
+    return Scope(project_id, creator_id, privileges)
 
 
 def _run_id(cursor: Cursor, product: Product, project_id: int) -> int:

@@ -6,11 +6,13 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-# None of these owns the archive but ost_owner, and none but ost_ingest writes products. The adql role logs
-# in because DaCHS queries as it; the service becomes it for every query.
+# None of these owns the archive but ost_owner. Only ost_ingest writes products; ost_accounts changes who may
+# see them, and is the only one that reads the hashes of passwords and tokens. The adql role logs in because
+# DaCHS queries as it; the service becomes it for every query.
 ROLES = {
     "ost_owner": "LOGIN",
     "ost_ingest": "LOGIN",
+    "ost_accounts": "LOGIN",
     "ost_publisher": "LOGIN CREATEROLE",
     "ost_dachs": "LOGIN",
     "adql": "LOGIN",
@@ -54,7 +56,8 @@ def provision(connection: Connection, database: str) -> None:
         # set_config is how the service says who asks: a query must not be able to say it, too.
         cursor.execute("REVOKE EXECUTE ON FUNCTION pg_catalog.set_config(text, text, bool) FROM PUBLIC")
         cursor.execute(
-            "GRANT EXECUTE ON FUNCTION pg_catalog.set_config(text, text, bool) TO ost_web, ost_publisher"
+            "GRANT EXECUTE ON FUNCTION pg_catalog.set_config(text, text, bool)"
+            " TO ost_web, ost_publisher, ost_accounts"
         )
         cursor.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
         for schema in ("archive", "context"):

@@ -5,6 +5,9 @@ Source: DALI 1.1 section 4.2 (HTTP status) and 4.4 (error documents).
 
 from __future__ import annotations
 
+import json
+from http import HTTPStatus
+
 import structlog
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -15,12 +18,15 @@ from ost_vo.vo import votable
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = "5"
+PROBLEM_TYPE = "application/problem+json"
 
 _STATUS = (
     (faults.NotFoundFault, 404),
+    (faults.ConflictFault, 409),
     (faults.UsageFault, 400),
     (faults.AuthenticationFault, 401),
     (faults.AuthorizationFault, 403),
+    (faults.ThrottledFault, 429),
     (faults.TransientFault, 503),
 )
 
@@ -32,6 +38,8 @@ def status(fault: faults.Fault) -> int:
 
 def headers(fault: faults.Fault) -> dict[str, str]:
     """Return the HTTP headers that go with a fault."""
+    if isinstance(fault, faults.ThrottledFault):
+        return {"Retry-After": str(fault.seconds)}
     return {"Retry-After": RETRY_SECONDS} if fault.transient else {}
 
 
@@ -49,6 +57,25 @@ async def fault_as_text(request: Request, error: Exception) -> Response:
     return PlainTextResponse(f"{fault.code}: {fault}\n", status(fault), headers(fault))
 
 
+async def fault_as_problem(request: Request, error: Exception) -> Response:
+    """Answer with problem details, for the HTTP API (RFC 9457)."""
+    fault = _fault(request, error)
+    return problem(status(fault), fault, headers(fault))
+
+
+def problem(code: int, fault: faults.Fault, extra_headers: dict[str, str]) -> Response:
+    """Return the problem details of a fault with an HTTP status."""
+    document = {
+        "type": "about:blank",
+        "title": HTTPStatus(code).phrase,
+        "status": code,
+        "detail": fault.detail,
+        "code": fault.code,
+        "hint": fault.hint,
+    }
+    return Response(json.dumps(document), code, extra_headers, PROBLEM_TYPE)
+
+
 async def client_gone(request: Request, error: Exception) -> Response:
     """Answer nobody: the client has gone away."""
     log.info("client gone", path=request.url.path, reason=type(error).__name__)
@@ -60,6 +87,8 @@ async def fault_response(request: Request, error: Exception) -> Response:
     path = request.url.path
     if path.startswith(("/tap/sync", "/sia/query", "/datalink/links")):
         return await fault_as_votable(request, error)
+    if path.startswith("/api/"):
+        return await fault_as_problem(request, error)
     return await fault_as_text(request, error)
 
 

@@ -163,7 +163,7 @@
         CASE WHEN p.privileges >= 4 OR p.release_date &lt;= now() THEN 'public' ELSE 'proprietary' END
           AS data_rights,
         p.proposal_id,
-        (SELECT public_url FROM archive.site) || '/datalink/links?ID=' || p.obs_publisher_did AS access_url,
+        coalesce((SELECT context.base_url()), (SELECT public_url FROM archive.site)) || '/datalink/links?ID=' || p.obs_publisher_did AS access_url,
         'application/x-votable+xml;content=datalink'::text AS access_format,
         (p.file_size + 999) / 1000 AS access_estsize,
         p.s_ra, p.s_dec, p.s_fov, p.s_region, p.s_resolution, p.s_pixel_scale, p.s_xel1, p.s_xel2,

@@ -144,7 +144,7 @@
     <viewStatement>
       CREATE VIEW \qName WITH (security_barrier) AS
       SELECT p.obs_publisher_did, p.obs_id, r.name AS run_name, p.path,
-        (SELECT public_url FROM archive.site) || '/datalink/file?ID=' || p.obs_publisher_did AS access_url,
+        coalesce((SELECT context.base_url()), (SELECT public_url FROM archive.site)) || '/datalink/file?ID=' || p.obs_publisher_did AS access_url,
         p.media_type AS access_format, p.file_size, encode(p.sha256, 'hex') AS sha256,
         date_trunc('second', p.file_modified AT TIME ZONE 'UTC') AS file_modified,
         date_trunc('second', p.ingested AT TIME ZONE 'UTC') AS ingested,
@@ -207,9 +207,52 @@
     </viewStatement>
   </table>
 
+  <table id="projects" adql="True" onDisk="True">
+    <meta name="description">The projects: the public ones, and those that the caller is a member of.</meta>
+    <index columns="project" metaOnly="True"/>
+    <column name="project" type="text" required="True" ucd="meta.id;meta.main" description="Name of the project"/>
+    <column name="description" type="unicode" ucd="meta.note" description="What it is about"/>
+    <column name="instrument" type="unicode" ucd="meta.id;instr" description="Its instrument; null for any"/>
+    <column name="is_public" type="integer" required="True" ucd="meta.code"
+      description="1 if every user of the archive is a member"/>
+    <column name="max_privileges" type="integer" required="True" ucd="meta.code"
+      description="Highest level that a member may give a data product"/>
+    <column name="is_member" type="integer" required="True" ucd="meta.code"
+      description="1 if the caller is a member"/>
+    <viewStatement>
+      CREATE VIEW \qName WITH (security_barrier) AS
+      SELECT j.name AS project, j.description, j.instrument, j.is_public::int AS is_public,
+        j.max_privileges::int AS max_privileges,
+        (j.project_id = ANY (context.member_project_ids()))::int AS is_member
+      FROM archive.projects j
+      WHERE context.project_in_scope(j.project_id, j.is_public)
+    </viewStatement>
+  </table>
+
+  <table id="lineage" adql="True" onDisk="True">
+    <meta name="description">Which data product was made from which; both visible to the caller.</meta>
+    <index columns="obs_publisher_did" metaOnly="True"/>
+    <index columns="progenitor_did" metaOnly="True"/>
+    <column name="obs_publisher_did" type="text" required="True" ucd="meta.ref.ivoid;meta.main"
+      description="IVOA identifier of the data product"/>
+    <column name="progenitor_did" type="text" required="True" ucd="meta.ref.ivoid"
+      description="IVOA identifier of a data product that it was made from"/>
+    <viewStatement>
+      CREATE VIEW \qName WITH (security_barrier) AS
+      SELECT p.obs_publisher_did, q.obs_publisher_did AS progenitor_did
+      FROM archive.lineage l
+        JOIN archive.products p ON p.product_id = l.product_id
+        JOIN archive.products q ON q.product_id = l.progenitor_id
+      WHERE context.in_scope(p.privileges, p.release_date, p.project_id, p.creator_id)
+        AND context.in_scope(q.privileges, q.release_date, q.project_id, q.creator_id)
+    </viewStatement>
+  </table>
+
   <data id="import">
     <make table="products"/>
     <make table="runs"/>
     <make table="targets"/>
+    <make table="projects"/>
+    <make table="lineage"/>
   </data>
 </resource>
