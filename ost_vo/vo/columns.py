@@ -8,19 +8,35 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-# VOTable datatype (with xtype "timestamp" apart) to the PostgreSQL type in which a result column leaves the
-# database; the result streams rely on it.
+# VOTable datatype (with xtype "timestamp" apart) to the PostgreSQL type in which an element of a result's
+# column leaves the database; the result streams rely on it. A bit is 0 or 1. A complex number is two elements
+# of an array. An array of several dimensions has one in the database; its arraysize tells the others.
 SQL_TYPES = {
     "boolean": "boolean",
+    "bit": "smallint",
     "unsignedByte": "smallint",
     "short": "smallint",
     "int": "integer",
     "long": "bigint",
     "float": "real",
     "double": "double precision",
+    "floatComplex": "real",
+    "doubleComplex": "double precision",
     "char": "text",
     "unicodeChar": "text",
 }
+STRINGS = ("char", "unicodeChar")
+COMPLEX = ("floatComplex", "doubleComplex")
+
+
+def sql_type(datatype: str, arraysize: str | None) -> str:
+    """Return the PostgreSQL type of a column's values: an array for one of VOTable, and for a complex number.
+
+    Args:
+        datatype, arraysize: as in VOTable, the datatype one of SQL_TYPES.
+    """
+    is_array = arraysize not in (None, "", "1") or datatype in COMPLEX
+    return SQL_TYPES[datatype] + "[]" * (is_array and datatype not in STRINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +46,8 @@ class Column:
     Attributes:
         name: the name as shown to clients, without quotes.
         datatype: VOTable datatype (``char``, ``unicodeChar``, ``double``, ``int``, ...).
-        arraysize: VOTable arraysize (``*``, ``3``, ``2x*``) or None for a scalar.
+        arraysize: VOTable arraysize (``*``, ``3``, ``2x*``) or None for a scalar; of strings, None is ``*``
+            and ``1`` a single character.
         xtype: DALI extended type (``timestamp``, ``adql:REGION``) or None.
         unit: unit in VOUnits syntax (``deg``, ``s``, ``m``, ``d``) or None.
         ucd: UCD1+ or None.

@@ -8,13 +8,14 @@ Source: RFC 4180 (CSV), for TSV with a tab instead of the comma; TAP 1.1 section
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ost_vo.faults import Fault
+from ost_vo.vo import textkernels
 from ost_vo.vo.columns import Column
-from ost_vo.vo.tabledata import CopyText, delimit
+from ost_vo.vo.copytext import CopyText, layout
+from ost_vo.vo.votable import Status
 
 
 class Delimited(CopyText):
@@ -24,27 +25,17 @@ class Delimited(CopyText):
     know no place for a status, so an overflow is not marked, and a fault cannot be.
     """
 
+    tells_faults = False
     delimiter: bytes
 
     def begin(self, columns: Sequence[Column]) -> bytes:
-        """Return the line with the names of the columns.
-
-        Raises:
-            FatalFault: a column has a datatype or arraysize that cannot be written.
-        """
-        self._declare(columns)
+        """Return the line with the names of the columns."""
+        self._layout = layout(columns)
         return self.delimiter.join(self._quoted(column.name) for column in columns) + b"\n"
 
-    def end(self, *, overflowed: bool = False, error: Fault | None = None) -> bytes:  # noqa: ARG002 nothing to say
-        """Return nothing: the last row ends the document.
-
-        Raises:
-            Fault: the fault given. Whoever sends the rows then breaks the transfer off, so that the client
-                does not take them for the whole result.
-        """
-        if error is not None:
-            raise error
-        return b""
+    def _ending(self, status: Status, message: str) -> Iterable[bytes]:
+        del status, message
+        return []
 
     def _quoted(self, name: str) -> bytes:
         text = name.encode()
@@ -53,7 +44,7 @@ class Delimited(CopyText):
         return text
 
     def _rewrite(self, source: np.ndarray, made: np.ndarray, most: int) -> tuple[int, int, int]:
-        return delimit(source, made, self._layout, most, self.delimiter[0])
+        return textkernels.delimit(source, made, self._layout, most, self.delimiter[0])
 
 
 class Csv(Delimited):

@@ -1,7 +1,8 @@
 """Results as a FITS file: an empty primary HDU and one binary table.
 
 The header of the table holds the number of rows and the widths of its strings, so nothing can be sent before
-the last row is known. The rows wait in a temporary file meanwhile; the finished table is built in memory.
+the last row is known. The rows wait in a temporary file meanwhile, as the database has sent them, and become
+a table a piece at a time.
 
 Source: FITS 4.0 section 7.3 (BINTABLE). TUCDn, TUTYPn and TCOMMn are the keywords that STIL and others use
 for UCD, utype and description.
@@ -9,61 +10,60 @@ for UCD, utype and description.
 
 from __future__ import annotations
 
-import json
-import struct
+import math
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO, Unpack
+from dataclasses import replace
+from typing import IO
 
+import numpy as np
 from astropy.io import fits
 
-from ost_vo.faults import Fault, TransientFault, UsageFault
+from ost_vo.faults import TransientFault, UsageFault
+from ost_vo.vo import binarykernels as kernels
 from ost_vo.vo import votable
-from ost_vo.vo.bigendian import NULLS, Packer, array, ascii_text, scalar, stored
-from ost_vo.vo.columns import Column
-from ost_vo.vo.copyrows import CopyRows, Row, is_text
-from ost_vo.vo.votable import Envelope, Info, Shape
+from ost_vo.vo.columns import STRINGS, Column
+from ost_vo.vo.copybinary import NULLS, Scanned, layout, mismatch, stored
+from ost_vo.vo.votable import Info, Status
 
 # FITS 4.0 section 7.3.1: TFIELDS.
 _MOST_COLUMNS = 999
 _BLOCK = 2880
 # Rows wait in memory up to this size (bytes).
 _IN_MEMORY = 4 * 1024 * 1024
-# A larger table is refused, since it is built in memory (bytes).
-LARGEST = 512 * 1024 * 1024
-_UNKNOWN = b"\0"
-_CODES = {"boolean": "L", "short": "I", "int": "J", "long": "K", "float": "E", "double": "D"}
-# Number of elements, and place in the heap, of an array of variable length.
-_DESCRIPTOR = struct.Struct(">qq")
+# Of the table, and of the rows that wait; a larger one is refused, since it would fill a disk (bytes).
+LARGEST = 4 * 1024**3
+_CODES = {
+    "boolean": "L",
+    "bit": "X",
+    "short": "I",
+    "int": "J",
+    "long": "K",
+    "float": "E",
+    "double": "D",
+    "floatComplex": "C",
+    "doubleComplex": "M",
+}
+# Number of elements, and place in the heap, of an array of variable length (bytes).
+_DESCRIPTOR = 16
 
 
-class FitsTable(CopyRows):
-    """An encoder from text COPY to a FITS file.
+class FitsTable(Scanned):
+    """An encoder from binary COPY to a FITS file.
 
     Strings are ASCII, with ``?`` for other characters. A null integer is the TNULLn of its column, a null
-    real number NaN, a null string empty, a null truth value a zero byte; an unsignedByte is a short. The
+    real number NaN, a null string empty, a null truth value a zero byte; an unsignedByte is a short, and so
+    are the bits of an array of variable length. Other arrays of variable length have one dimension. The
     keyword QSTATUS of the table says OK or OVERFLOW, HISTORY of the primary HDU what the INFOs of a VOTable
     say.
+
+    Attributes:
+        largest: the largest table to build (bytes).
     """
 
     content_type = "application/fits"
-
-    def __init__(
-        self, limit: int | None = None, *, largest: int = LARGEST, **envelope: Unpack[Envelope]
-    ) -> None:
-        """Create an encoder for one result.
-
-        Args:
-            limit: the most rows to write, None for all.
-            largest: the largest table to build (bytes).
-            envelope: what a VOTable would say; its INFOs become HISTORY.
-        """
-        super().__init__(limit)
-        self._infos = tuple(envelope.get("infos", ()))
-        self._largest = largest
-        self._spool: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 lives as the encoder
-        self._heap: list[bytes] = []
-        self._heap_size = 0
+    tells_faults = False
+    largest = LARGEST
 
     def begin(self, columns: Sequence[Column]) -> bytes:
         """Return nothing yet.
@@ -77,112 +77,139 @@ class FitsTable(CopyRows):
                 f"The result has {len(columns)} columns, and a FITS table at most {_MOST_COLUMNS}.",
                 "Select fewer columns, or ask for another format.",
             )
-        self._columns = [stored(column) for column in columns]
-        self._shapes = [votable.shape(column) for column in self._columns]
-        self._widths = [1] * len(columns)
+        self._columns = [_readable(column) for column in stored(columns)]
+        self._layout = layout(self._columns, nulls=True, unknown=0, heap=True)
+        # Lengths of the strings in arrays of strings, which fill their columns; 1 for everything else.
+        self._strings = np.array([_string(column) for column in columns], np.int64)
+        is_filled = (self._strings > 1) & (self._layout[:, kernels.VARIABLE] == 0)
+        self._sizes = np.where(is_filled, self._layout[:, kernels.BOUND], 0)
+        self._spool: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 lives as the encoder
+        # Bytes and rows of each piece that waits.
+        self._pieces: list[tuple[int, int]] = []
         return b""
 
-    def end(self, *, overflowed: bool = False, error: Fault | None = None) -> bytes:
-        """Return the whole file.
-
-        Raises:
-            Fault: the fault given, as no part of the file has been sent.
-            TransientFault: the rows that were put aside cannot be read back.
-        """
-        if error is not None:
-            raise error
-        status, _ = votable.outcome(overflowed or self.overflowed, None)
-        packers = list(map(self._packer, self._columns, self._shapes, self._widths))
-        try:
-            table = [b"".join(_packed(row, packers) for row in rows) for rows in self._waiting()]
-        except OSError as failure:
-            raise _not_kept() from failure
-        finally:
-            self._spool.close()
-        parts = [_primary(self._infos), self._header(status), *table, *self._heap]
-        return b"".join([*parts, bytes(-sum(map(len, parts)) % _BLOCK)])
-
-    def _write(self, rows: list[Row]) -> bytes:
-        for i, column in enumerate(self._columns):
-            if is_text(column):
-                longest = max(len(row[i] or "") for row in rows)
-                self._widths[i] = max(self._widths[i], min(longest, self._shapes[i].bound or longest))
-        size = sum(size for _, size in self._forms()) * (self.rows + len(rows))
-        if size > self._largest:
+    def _aside(self, data: bytes, rows: int) -> bytes:
+        self._pieces.append((len(data), rows))
+        size = max(self.rows * int(self._widths().sum()) + self._heap(), self._spool.tell() + len(data))
+        if size > self.largest:
             raise UsageFault(
-                f"The FITS table gets larger than {self._largest / 1e6:.0f} MB.",
+                f"The FITS table gets larger than {self.largest / 1e6:.0f} MB.",
                 "Ask for fewer rows or columns, or for VOTable or Parquet, which have no such limit.",
             )
         try:
-            self._spool.write(json.dumps(rows).encode() + b"\n")
+            self._spool.write(data)
         except OSError as failure:
             raise _not_kept() from failure
         return b""
 
-    def _waiting(self) -> Iterator[list[Row]]:
-        """Return the rows that were put aside, in blocks."""
-        self._spool.seek(0)
-        yield from map(json.loads, self._spool)
+    def _ending(self, status: Status, message: str) -> Iterator[bytes]:
+        del message
+        size = self.rows * int(self._widths().sum()) + self._heap()
+        with self._spool:
+            yield _primary(self._envelope.get("infos", ())) + self._header(status)
+            yield from self._table()
+            if self._heap():
+                yield from self._arrays()
+            yield bytes(-size % _BLOCK)
 
-    def _packer(self, column: Column, shape: Shape, width: int) -> Packer:
-        """Return what packs a cell into the fixed width that its column has in the table."""
-        if is_text(column):
-            return lambda cell: ascii_text(cell, width).ljust(width, b"\0")
-        if not shape.array:
-            return scalar(column.datatype, _UNKNOWN)
-        pack = array(column.datatype, _UNKNOWN, shape.bound)
-        if shape.variable:
-            return lambda cell: self._to_heap(pack(cell))
-        filling = [scalar(column.datatype, _UNKNOWN)(None)] * (shape.bound or 0)
-        return lambda cell: b"".join((pack(cell) + filling)[: shape.bound])
+    def _table(self) -> Iterator[bytes]:
+        """Return the rows of the table, strings with the widths that are known now."""
+        fields, widths, heap = self._layout.copy(), self._widths(), 0
+        texts = self._texts()
+        fields[texts, kernels.KIND] = kernels.CHAR
+        fields[texts, kernels.WIDTH] = 1
+        fields[texts, kernels.VARIABLE] = 0
+        fields[texts, kernels.BOUND] = fields[texts, kernels.NULL] = widths[texts]
+        for data, rows in self._waiting():
+            made = np.empty(rows * int(widths.sum()) + 2 * data.size + int(widths.max()) + 1024, np.uint8)
+            _, size, _, status, column, heap = kernels.transcode(data, made, fields, rows, False, heap)
+            if status == kernels.MISMATCH:
+                raise mismatch(self._columns, column)
+            yield made[:size].tobytes()
 
-    def _to_heap(self, items: list[bytes]) -> bytes:
-        """Put the elements of an array behind the table; return what stands for them in it."""
-        data = b"".join(items)
-        descriptor = _DESCRIPTOR.pack(len(items), self._heap_size)
-        self._heap.append(data)
-        self._heap_size += len(data)
-        return descriptor
+    def _arrays(self) -> Iterator[bytes]:
+        """Return what stands behind the table."""
+        for data, _ in self._waiting():
+            made = np.empty(2 * data.size, np.uint8)
+            size, column = kernels.write_heap(data, made, self._layout)
+            if column >= 0:
+                raise mismatch(self._columns, column)
+            yield made[:size].tobytes()
 
-    def _forms(self) -> list[tuple[str, int]]:
-        """Return TFORM and bytes a row of each column."""
-        return list(map(_form, self._columns, self._shapes, self._widths))
+    def _waiting(self) -> Iterator[tuple[np.ndarray, int]]:
+        """Return the pieces that were put aside, and their numbers of rows."""
+        try:
+            self._spool.seek(0)
+            for size, rows in self._pieces:
+                yield np.frombuffer(self._spool.read(size), np.uint8), rows
+        except OSError as failure:
+            raise _not_kept() from failure
+
+    def _texts(self) -> np.ndarray:
+        return np.isin(self._layout[:, kernels.KIND], (kernels.CHAR, kernels.WIDE))
+
+    def _widths(self) -> np.ndarray:
+        """Return the bytes that each column takes in a row."""
+        fields = self._layout
+        texts = np.clip(self._sizes, 1, fields[:, kernels.BOUND])
+        others = np.where(fields[:, kernels.HEAP] == 1, _DESCRIPTOR, fields[:, kernels.NULL])
+        return -(-np.where(self._texts(), texts, others) // self._strings) * self._strings
+
+    def _heap(self) -> int:
+        """Return the bytes of the arrays behind the table."""
+        fields = self._layout
+        return int((self._sizes * fields[:, kernels.WIDTH])[fields[:, kernels.HEAP] == 1].sum())
 
     def _header(self, status: str) -> bytes:
         header = fits.Header()
         header["XTENSION"] = ("BINTABLE", "binary table")
         header["BITPIX"] = 8
         header["NAXIS"] = 2
-        forms = self._forms()
-        header["NAXIS1"] = (sum(size for _, size in forms), "bytes a row")
+        widths = self._widths()
+        header["NAXIS1"] = (int(widths.sum()), "bytes a row")
         header["NAXIS2"] = (self.rows, "rows")
-        header["PCOUNT"] = (self._heap_size, "bytes of arrays of variable length")
+        header["PCOUNT"] = (self._heap(), "bytes of arrays of variable length")
         header["GCOUNT"] = 1
         header["TFIELDS"] = len(self._columns)
         header["EXTNAME"] = "RESULT"
         header["QSTATUS"] = (status, "QUERY_STATUS of DALI: OK or OVERFLOW")
-        for number, (column, (form, _)) in enumerate(zip(self._columns, forms, strict=True), 1):
-            _describe(header, number, column, form)
+        described = zip(self._columns, self._layout, widths, strict=True)
+        for number, (column, fields, width) in enumerate(described, 1):
+            _describe(header, number, column, _form(column, fields, int(width)))
+            if dimensions := _dimensions(column, int(width)):
+                header[f"TDIM{number}"] = f"({','.join(map(str, dimensions))})"
         return header.tostring().encode("ascii")
 
 
-def _packed(row: Row, packers: Sequence[Packer]) -> bytes:
-    return b"".join(pack(cell) for pack, cell in zip(packers, row, strict=True))
-
-
-def _form(column: Column, shape: Shape, width: int) -> tuple[str, int]:
-    """Return the TFORM of a column, and the bytes that it takes in a row."""
-    if is_text(column):
-        return f"{width}A", width
+def _form(column: Column, fields: np.ndarray, width: int) -> str:
+    """Return the TFORM of a column."""
+    if column.datatype not in _CODES:
+        return f"{width}A"
     code = _CODES[column.datatype]
-    size = len(scalar(column.datatype, _UNKNOWN)(None))
-    if not shape.array:
-        return code, size
-    return (
-        (f"1Q{code}", _DESCRIPTOR.size)
-        if shape.variable
-        else (f"{shape.bound}{code}", size * (shape.bound or 0))
-    )
+    if not fields[kernels.ARRAY]:
+        return code
+    return f"1Q{code}" if fields[kernels.HEAP] else f"{fields[kernels.BOUND] // fields[kernels.PARTS]}{code}"
+
+
+def _dimensions(column: Column, width: int) -> tuple[int, ...]:
+    """Return the dimensions for TDIM, none for a column with one, or of variable length but for strings."""
+    shape = votable.shape(column)
+    if not shape.sides or (shape.variable and column.datatype not in STRINGS):
+        return ()
+    total = width if column.datatype in STRINGS else (shape.bound or 0) // shape.parts
+    return *shape.sides, total // math.prod(shape.sides)
+
+
+def _string(column: Column) -> int:
+    """Return the length of one string in an array of strings, else 1."""
+    sides = votable.shape(column).sides if column.datatype in STRINGS else ()
+    return math.prod(sides)
+
+
+def _readable(column: Column) -> Column:
+    """Return the column to write: readers do not know bits in arrays of variable length."""
+    is_varied = column.datatype == "bit" and votable.shape(column).variable
+    return replace(column, datatype="short") if is_varied else column
 
 
 def _describe(header: fits.Header, number: int, column: Column, form: str) -> None:
@@ -191,7 +218,13 @@ def _describe(header: fits.Header, number: int, column: Column, form: str) -> No
     header[f"TFORM{number}"] = form
     if column.datatype in NULLS:
         header[f"TNULL{number}"] = NULLS[column.datatype]
-    texts = {"TUNIT": column.unit, "TUCD": column.ucd, "TUTYP": column.utype, "TCOMM": column.description}
+    texts = {
+        "TUNIT": column.unit,
+        "TUCD": column.ucd,
+        "TUTYP": column.utype,
+        "TXTYP": column.xtype,
+        "TCOMM": column.description,
+    }
     for keyword, text in texts.items():
         if text:
             header[f"{keyword}{number}"] = _plain(text)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 
-from ost_vo.faults import Fault
-from ost_vo.vo import votable
+import numpy as np
+
+from ost_vo.vo import textkernels
 from ost_vo.vo.columns import Column
-from ost_vo.vo.copyrows import CopyRows, Row, is_text, speller
+from ost_vo.vo.copytext import CopyText, layout
+from ost_vo.vo.textkernels import CHAR, KIND, WIDE
+from ost_vo.vo.votable import Status
 
 # The rows whose widths decide the layout; they wait for one another, the rest goes out as it comes.
 _SAMPLE = 100
@@ -16,7 +19,7 @@ _WIDEST = 60
 _GAP = "  "
 
 
-class PlainText(CopyRows):
+class PlainText(CopyText):
     """An encoder from text COPY to aligned columns in UTF-8: names, units, a rule, the rows, and a count.
 
     Numbers stand at the right of their column. A value wider than its column shifts the rest of its line.
@@ -24,76 +27,77 @@ class PlainText(CopyRows):
     """
 
     content_type = "text/plain"
-
-    def __init__(self, limit: int | None = None) -> None:
-        """Create an encoder for one result, of at most so many rows."""
-        super().__init__(limit)
-        self._sample: list[list[str]] | None = []
-        self._widths: list[int] = []
+    _widths = np.empty(0, np.int64)
+    _begun = False
 
     def begin(self, columns: Sequence[Column]) -> bytes:
-        """Return nothing: the layout depends on the first rows.
-
-        Raises:
-            FatalFault: a column has a datatype or arraysize that cannot be written.
-        """
+        """Return nothing: the layout depends on the first rows."""
         self._columns = columns
-        self._spellers = [speller(column) for column in columns]
+        self._layout = layout(columns, shown=True)
         return b""
 
-    def end(self, *, overflowed: bool = False, error: Fault | None = None) -> bytes:
-        """Return the rest of the rows, and a line with their number, the overflow or the fault."""
-        status, message = votable.outcome(overflowed or self.overflowed, error)
+    def feed(self, chunk: bytes | bytearray | memoryview) -> bytes:
+        """Return the lines of the rows that the chunk completes; the first of them wait for one another."""
+        if not self._begun:
+            self._rest += bytes(chunk)
+            return self._start() if self._rest.count(b"\n") >= _SAMPLE else b""
+        return _visible(super().feed(chunk))
+
+    def _ending(self, status: Status, message: str) -> Iterable[bytes]:
+        sample = b"" if self._begun else self._start()
         count = f"{self.rows} row{'' if self.rows == 1 else 's'}"
         note = {
             "OK": f"({count})",
             "OVERFLOW": f"({count}; there are more, cut off at the limit)",
             "ERROR": f"({count}, then the query failed) {message}",
-        }[status]
-        return self._laid_out() + f"{note}\n".encode()
+        }[self._status(status)]
+        return [sample, f"{note}\n".encode()]
 
-    def _write(self, rows: list[Row]) -> bytes:
-        texts = [list(map(_shown, row, self._spellers)) for row in rows]
-        if self._sample is None:
-            return self._lines(texts)
-        self._sample += texts
-        return self._laid_out() if len(self._sample) >= _SAMPLE else b""
+    def _status(self, status: Status) -> Status:
+        """Return the status; the rows that waited may have been too many."""
+        return "OVERFLOW" if status == "OK" and self.overflowed else status
 
-    def _laid_out(self) -> bytes:
-        """Return the heading and the rows that have waited, once."""
-        if self._sample is None:
-            return b""
-        sample, self._sample = self._sample, None
-        heading = [
-            [column.name for column in self._columns],
-            *(
-                [[column.unit or "" for column in self._columns]]
-                if any(c.unit for c in self._columns)
-                else []
-            ),
-        ]
-        self._widths = [
-            max([len(row[i]) for row in heading] + [min(len(row[i]), _WIDEST) for row in sample])
-            for i in range(len(self._columns))
-        ]
-        rule = [["-" * width for width in self._widths]]
-        return self._lines(heading + rule + sample)
+    def _row_padding(self) -> int:
+        return int(self._widths.sum()) + len(_GAP) * len(self._columns)
 
-    def _lines(self, rows: list[list[str]]) -> bytes:
-        return "".join(f"{self._line(row)}\n" for row in rows).encode()
+    def _rewrite(self, source: np.ndarray, made: np.ndarray, most: int) -> tuple[int, int, int]:
+        return textkernels.align(source, made, self._layout, most, self._widths)
 
-    def _line(self, row: list[str]) -> str:
+    def _start(self) -> bytes:
+        """Return the heading and the rows that have waited."""
+        self._begun = True
+        waiting, self._rest = self._rest, b""
+        names = [column.name for column in self._columns]
+        units = [column.unit or "" for column in self._columns]
+        heading = [names, units] if any(units) else [names]
+        self._widths = np.array([max(map(len, texts)) for texts in zip(*heading, strict=True)], np.int64)
+        self._widths = np.maximum(self._widths, np.minimum(self._measured(waiting), _WIDEST))
+        lines = [*heading, ["-" * width for width in self._widths]]
+        return "".join(map(self._line, lines)).encode() + self.feed(waiting)
+
+    def _measured(self, waiting: bytes) -> np.ndarray:
+        source = np.frombuffer(waiting, np.uint8, waiting.rfind(b"\n") + 1)
+        made, widths = np.empty(self.growth * source.size, np.uint8), np.zeros(len(self._columns), np.int64)
+        textkernels.measure(source, made, self._layout, min(self._left(), _SAMPLE), widths)
+        return widths
+
+    def _line(self, texts: Sequence[str]) -> str:
+        is_text = np.isin(self._layout[:, KIND], (CHAR, WIDE))
         aligned = (
-            text.ljust(width) if is_text(column) else text.rjust(width)
-            for text, width, column in zip(row, self._widths, self._columns, strict=True)
+            text.ljust(width) if left else text.rjust(width)
+            for text, width, left in zip(texts, self._widths, is_text, strict=True)
         )
-        return _GAP.join(aligned).rstrip()
+        return _GAP.join(aligned).rstrip() + "\n"
 
 
-def _shown(cell: str | None, spell: Callable[[str], str]) -> str:
-    text = "" if cell is None else spell(cell)
-    return text if text.isprintable() else "".join(map(_visible, text))
+def _visible(lines: bytes) -> bytes:
+    """Return lines with escapes in place of what cannot be printed; the kernel has done so within ASCII."""
+    if lines.isascii():
+        return lines
+    return "\n".join(
+        line if line.isprintable() else "".join(map(_escaped, line)) for line in lines.decode().split("\n")
+    ).encode()
 
 
-def _visible(character: str) -> str:
+def _escaped(character: str) -> str:
     return character if character.isprintable() else ascii(character)[1:-1]

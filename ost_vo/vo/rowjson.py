@@ -10,20 +10,19 @@ Source: RFC 8259 (JSON).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from json.encoder import encode_basestring
+from collections.abc import Iterable, Sequence
 
-from ost_vo.faults import Fault
-from ost_vo.vo import votable
+import numpy as np
+
+from ost_vo.vo import textkernels, votable
 from ost_vo.vo.columns import Column
-from ost_vo.vo.copyrows import CopyRows, Row, elements, is_text
+from ost_vo.vo.copytext import CopyText, layout
+from ost_vo.vo.votable import Status
 
-# JSON has no such numbers.
-_NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 _ATTRIBUTES = ("xtype", "unit", "ucd", "utype", "description")
 
 
-class RowJson(CopyRows):
+class RowJson(CopyText):
     """An encoder from text COPY to JSON in UTF-8.
 
     A null, and a number that is not finite, is ``null``. Integers are written in full, though JavaScript
@@ -33,35 +32,16 @@ class RowJson(CopyRows):
     content_type = "application/json"
 
     def begin(self, columns: Sequence[Column]) -> bytes:
-        """Return the document up to the first row.
-
-        Raises:
-            FatalFault: a column has a datatype or arraysize that cannot be written.
-        """
-        self._columns = columns
-        self._writers = [_writer(column) for column in columns]
+        """Return the document up to the first row."""
+        self._layout = layout(columns)
         metadata = ",\n".join(_dumped(_described(column)) for column in columns)
         return f'{{"metadata": [\n{metadata}\n],\n"data": [\n'.encode()
 
-    def end(self, *, overflowed: bool = False, error: Fault | None = None) -> bytes:
-        """Return the end of the document, with the status: OK, OVERFLOW or ERROR, and a message.
+    def _ending(self, status: Status, message: str) -> Iterable[bytes]:
+        return [f'\n],\n"status": {_dumped({"value": status, "message": message})}}}\n'.encode()]
 
-        Args:
-            overflowed: report an overflow that the encoder has not seen itself.
-            error: report this fault, which cut the stream short.
-        """
-        value, message = votable.outcome(overflowed or self.overflowed, error)
-        return f'\n],\n"status": {_dumped({"value": value, "message": message})}}}\n'.encode()
-
-    def _write(self, rows: list[Row]) -> bytes:
-        texts = ",\n".join(self._row(row) for row in rows)
-        return f",\n{texts}".encode() if self.rows else texts.encode()
-
-    def _row(self, row: Row) -> str:
-        values = (
-            "null" if cell is None else write(cell) for write, cell in zip(self._writers, row, strict=True)
-        )
-        return f"[{', '.join(values)}]"
+    def _rewrite(self, source: np.ndarray, made: np.ndarray, most: int) -> tuple[int, int, int]:
+        return textkernels.to_json(source, made, self._layout, most, self.rows == 0)
 
 
 def _described(column: Column) -> dict[str, str | None]:
@@ -72,25 +52,6 @@ def _described(column: Column) -> dict[str, str | None]:
         "arraysize": votable.arraysize(column),
         **optional,
     }
-
-
-def _writer(column: Column) -> Callable[[str], str]:
-    """Return what turns a cell into JSON."""
-    shape = votable.shape(column)
-    if is_text(column):
-        return encode_basestring
-    return _array if shape.array else _scalar
-
-
-def _array(text: str) -> str:
-    return f"[{', '.join('null' if item is None else _scalar(item) for item in elements(text))}]"
-
-
-def _scalar(text: str) -> str:
-    """Return a number, which PostgreSQL spells as JSON does, or a truth value."""
-    if text in _NOT_FINITE:
-        return "null"
-    return {"t": "true", "f": "false"}.get(text, text)
 
 
 def _dumped(value: dict[str, str | None]) -> str:

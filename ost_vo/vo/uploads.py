@@ -1,4 +1,4 @@
-"""Tables that come with a query: the parameter UPLOAD, and the head of a VOTable.
+"""Tables that come with a query: the parameter UPLOAD, what a document says of its columns, VOTable's head.
 
 Source: TAP 1.1 section 2.5 (UPLOAD); VOTable 1.1 to 1.5 section 4 (TABLE and FIELD). The rows are read by
 ``upload_rows``.
@@ -6,14 +6,15 @@ Source: TAP 1.1 section 2.5 (UPLOAD); VOTable 1.1 to 1.5 section 4 (TABLE and FI
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, Literal
 from xml.parsers import expat
 
 from ost_vo.faults import UsageFault
-from ost_vo.vo.columns import SQL_TYPES, Column
+from ost_vo.vo.columns import COMPLEX, SQL_TYPES, STRINGS, Column, Table, sql_type
 
 SCHEMA = "TAP_UPLOAD"
 MAX_TABLES = 20
@@ -33,8 +34,6 @@ _ITEM = re.compile(rf"\s*({_NAME})\s*,\s*([A-Za-z][A-Za-z0-9+.-]*:\S+)\s*")
 # A semicolon inside a URI is not followed by a name and another URI.
 _BETWEEN = re.compile(rf";(?=\s*{_NAME}\s*,\s*[A-Za-z][A-Za-z0-9+.-]*:|\s*\Z)")
 _DIMENSIONS = re.compile(r"(?:[0-9]+x)*(?:[0-9]+\*?|\*)")
-# Datatypes that results do not have, and what holds their values: (datatype, elements of it each).
-_REPLACED = {"bit": ("boolean", 1), "floatComplex": ("float", 2), "doubleComplex": ("double", 2)}
 _POSITION_NAMES = (("ra", "dec"), ("s_ra", "s_dec"), ("raj2000", "dej2000"), ("ra_icrs", "de_icrs"))
 _MAIN = re.compile(r"\s*;\s*meta\.main\b", re.IGNORECASE)
 _TIMESTAMPS = ("timestamp", "adql:timestamp")
@@ -53,21 +52,39 @@ class Source:
     uri: str
 
 
+@dataclass
+class Declared:
+    """A column as a document declares it.
+
+    Attributes:
+        attributes: those of a FIELD: name, datatype, arraysize, unit, ucd, utype, xtype.
+        description: text for people.
+        null: the text that stands for no value, or None.
+    """
+
+    attributes: dict[str, str]
+    description: str = ""
+    null: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """A FIELD of an uploaded table, as it is stored.
 
     Attributes:
         column: what queries see; ``sql_type`` is the type of the stored column.
-        datatype: as the document has it, ``bit`` and complex numbers included.
-        elements: number of elements of a value where fixed, 1 for a scalar, None where variable.
+        elements: number of elements of a stored value where fixed, 1 for a scalar, None where variable.
         null: the text that stands for no value (VALUES null), or None.
     """
 
     column: Column
-    datatype: str
     elements: int | None
     null: str | None = None
+
+    @property
+    def datatype(self) -> str:
+        """The datatype of the column."""
+        return self.column.datatype
 
     @property
     def is_array(self) -> bool:
@@ -82,11 +99,11 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a VOTable says of its first table.
+    """What a document says of its table, the first one of a VOTable.
 
     Attributes:
         fields: its columns in order, with names that differ from each other.
-        serialisation: of its rows; None where it has none.
+        serialisation: of a VOTable's rows; None where it has none, and for other formats.
         position: indices of longitude and latitude [deg] if it has a main position, else None.
         offset: where the element with the rows begins [bytes], in a document in UTF-8; None in others.
     """
@@ -95,6 +112,32 @@ class Head:
     serialisation: Serialisation | None
     position: tuple[int, int] | None
     offset: int | None = None
+
+
+@dataclass(slots=True)
+class Needs:
+    """What the query wants of an uploaded table; the translator says it, the loading heeds it.
+
+    Attributes:
+        index: an index of the positions.
+    """
+
+    index: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedTable(Table):
+    """An uploaded table that a query may name.
+
+    Attributes:
+        rows: how many rows it has; an estimate.
+        row: the column, not among the columns, that tells rows apart.
+        needs: what the query wants of it.
+    """
+
+    rows: int = 0
+    row: str = ""
+    needs: Needs = field(default_factory=Needs)
 
 
 def sources(values: Iterable[str]) -> list[Source]:
@@ -151,14 +194,23 @@ def read_head(file: BinaryIO, name: str) -> Head:
         raise UsageFault(f"The table {name} cannot be read: {error}.", "Upload it in UTF-8.") from None
     if not reader.fields:
         raise UsageFault(f"The upload {name} holds no TABLE with FIELDs.", "Upload a VOTable with a table.")
-    if len(reader.fields) > MAX_COLUMNS:
+    found = head(reader.fields, name)
+    offset = reader.offset if reader.is_utf8 else None
+    return replace(found, serialisation=reader.serialisation, offset=offset)
+
+
+def head(declared: Sequence[Declared], name: str) -> Head:
+    """Return the head of a table whose columns a document declares, in order.
+
+    Raises:
+        UsageFault: there are too many columns, or one that cannot be stored.
+    """
+    if len(declared) > MAX_COLUMNS:
         raise UsageFault(
             f"The table {name} has more than {MAX_COLUMNS} columns.", "Upload the columns that you need."
         )
-    fields = tuple(_field(item, number, name) for number, item in enumerate(reader.fields, 1))
-    fields = _distinct(fields)
-    position = _position([item.column for item in fields])
-    return Head(fields, reader.serialisation, position, reader.offset if reader.is_utf8 else None)
+    fields = _distinct(_field(item, number, name) for number, item in enumerate(declared, 1))
+    return Head(fields, None, _position([item.column for item in fields]))
 
 
 def not_well_formed(name: str, error: Exception) -> UsageFault:
@@ -168,13 +220,6 @@ def not_well_formed(name: str, error: Exception) -> UsageFault:
 
 class _Found(Exception):
     """The head is complete."""
-
-
-@dataclass
-class _RawField:
-    attributes: dict[str, str]
-    description: str = ""
-    null: str | None = None
 
 
 @dataclass
@@ -190,7 +235,7 @@ class _HeadReader:
     """
 
     name: str
-    fields: list[_RawField] = field(default_factory=list)
+    fields: list[Declared] = field(default_factory=list)
     serialisation: Serialisation | None = None
     offset: int | None = None
     is_utf8: bool = True
@@ -215,7 +260,7 @@ class _HeadReader:
             )
         self._path.append(tag)
         if tag == "FIELD":
-            self.fields.append(_RawField(attributes))
+            self.fields.append(Declared(attributes))
         elif tag == "VALUES" and "FIELD" in self._path and attributes.get("null"):
             self.fields[-1].null = attributes["null"].strip()
         elif tag == "FITS":
@@ -249,55 +294,53 @@ def local(tag: str) -> str:
     return tag.rsplit(":", 1)[-1]
 
 
-def _field(raw: _RawField, number: int, table: str) -> Field:
+def _field(raw: Declared, number: int, table: str) -> Field:
     given = raw.attributes
     name = given.get("name", "").strip() or given.get("ID", "").strip() or f"column_{number}"
     datatype = given.get("datatype", "")
-    base, factor = _REPLACED.get(datatype, (datatype, 1))
-    if base not in SQL_TYPES:
+    if datatype not in SQL_TYPES:
         raise UsageFault(
             f"Column {name} of the table {table} has the datatype {datatype!r}.",
-            f"VOTable has {', '.join([*SQL_TYPES, *_REPLACED])}.",
+            f"VOTable has {', '.join(SQL_TYPES)}.",
         )
-    elements, arraysize = _size(given.get("arraysize"), factor, base, f"Column {name} of the table {table}")
+    elements, arraysize = _size(given.get("arraysize"), datatype, f"Column {name} of the table {table}")
     xtype = given.get("xtype") or None
     column = Column(
         name,
-        base,
+        datatype,
         arraysize,
         xtype,
         given.get("unit") or None,
         given.get("ucd") or None,
         given.get("utype") or None,
         " ".join(raw.description.split()) or None,
-        _sql_type(base, arraysize, xtype),
+        _sql_type(datatype, arraysize, xtype),
     )
-    return Field(column, datatype, elements, raw.null)
+    return Field(column, elements, raw.null)
 
 
-def _size(text: str | None, factor: int, datatype: str, where: str) -> tuple[int | None, str | None]:
-    """Return the number of elements and the arraysize of the stored column; several dimensions become one."""
+def _size(text: str | None, datatype: str, where: str) -> tuple[int | None, str | None]:
+    """Return the number of elements of a stored value, and the arraysize without zeros in front."""
     text = (text or "1").strip().lower()
     if not _DIMENSIONS.fullmatch(text):
         raise UsageFault(f"{where} has the arraysize {text!r}.", "Write it as 3, *, 10* or 2x3.")
     *sides, last = text.split("x")
     variable, digits = last.endswith("*"), last.rstrip("*")
-    product = factor
-    for side in [*sides, *([digits] if digits else [])]:
-        product *= int(side)
+    lengths = [int(side) for side in (*sides, *([digits] if digits else []))]
+    product = math.prod(lengths) * (2 if datatype in COMPLEX else 1)
     if not 0 < product < 2**24:
         raise UsageFault(f"{where} has the arraysize {text!r}.", "Arrays hold 1 to 16 million elements.")
+    size = "x".join(map(str, lengths))
     if variable:
-        return None, f"{product}*" if digits else "*"
-    # Results cannot say "one character": arraysize="1" is deprecated (VOTable 1.3 erratum 3).
-    single = "*" if datatype in ("char", "unicodeChar") else None
-    return product, str(product) if product > 1 else single
+        return None, f"{size}*" if digits else "x".join([*map(str, lengths), "*"])
+    single = "1" if datatype in STRINGS else None
+    return product, single if size == "1" else size
 
 
 def _sql_type(datatype: str, arraysize: str | None, xtype: str | None) -> str:
-    if datatype in ("char", "unicodeChar"):
-        return "timestamp with time zone" if (xtype or "").lower() in _TIMESTAMPS else "text"
-    return SQL_TYPES[datatype] if arraysize is None else f"{SQL_TYPES[datatype]}[]"
+    if datatype in STRINGS and (xtype or "").lower() in _TIMESTAMPS:
+        return "timestamp with time zone"
+    return sql_type(datatype, arraysize)
 
 
 def _distinct(fields: Iterable[Field]) -> tuple[Field, ...]:

@@ -44,7 +44,7 @@ class Interface:
         version: of the standard, where the interface has one.
         query_types: HTTP methods that take parameters.
         result_type: media type of the answer.
-        security: standardIDs of the ways to log in; none where everybody is anonymous.
+        security: standardID of the way to log in; None for anonymous callers.
     """
 
     url: str
@@ -54,7 +54,7 @@ class Interface:
     version: str | None = None
     query_types: tuple[str, ...] = ()
     result_type: str | None = None
-    security: tuple[str, ...] = ()
+    security: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +166,8 @@ def _interface(item: Interface) -> etree._Element:
     if item.version:
         interface.set("version", item.version)
     interface.append(_E.accessURL(item.url, use=item.use))
-    for method in item.security:
-        interface.append(_E.securityMethod(standardID=method))
+    if item.security:
+        interface.append(_E.securityMethod(standardID=item.security))
     interface.extend(_E.queryType(method) for method in item.query_types)
     if item.result_type:
         interface.append(_E.resultType(item.result_type))

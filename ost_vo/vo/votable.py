@@ -7,6 +7,7 @@ are replaced, so that the outcome is well-formed whatever the metadata and value
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 
 from ost_vo.faults import FatalFault, Fault
-from ost_vo.vo.columns import SQL_TYPES, Column
+from ost_vo.vo.columns import COMPLEX, SQL_TYPES, STRINGS, Column
 
 CONTENT_TYPE = "application/x-votable+xml"
 DATALINK_CONTENT_TYPE = "application/x-votable+xml;content=datalink"
@@ -37,8 +38,7 @@ _CLOSING = {"TABLEDATA": "</TABLEDATA></DATA>", "BINARY2": "</STREAM></BINARY2><
 # All that XML 1.0 section 2.2 does not count as a character.
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOT_IN_ID = re.compile(r"[^A-Za-z0-9_.-]")
-_ARRAYSIZE = re.compile(r"(\*|[1-9][0-9]*\*?)\Z")
-_STRINGS = ("char", "unicodeChar")
+_ARRAYSIZE = re.compile(r"((?:[1-9][0-9]*x)*)(\*|[1-9][0-9]*\*?)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,46 +121,49 @@ class Envelope(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How many elements a value of a column has.
+    """How many elements a value of a column has in the database, where a complex number is two of them.
 
     Attributes:
         array: whether the value is an array or a string, not a scalar.
         variable: whether the number of elements differs from row to row.
         bound: number of elements where fixed, the most there may be where variable; None without a limit.
+        parts: elements of the database that VOTable counts as one.
+        sides: lengths of the dimensions but the last, in elements of VOTable; the first varies fastest.
     """
 
     array: bool
     variable: bool = False
     bound: int | None = None
+    parts: int = 1
+    sides: tuple[int, ...] = ()
 
 
 def arraysize(column: Column | Param) -> str | None:
-    """Return the arraysize to write: never None for strings, None for one-element numbers.
-
-    A string FIELD without arraysize holds one character (VOTable 1.4 section 2.2), which no column means.
-    """
-    if column.datatype in _STRINGS:
-        return column.arraysize or "*"
-    return None if column.arraysize in (None, "", "1") else column.arraysize
+    """Return the arraysize to write: None for one element or character, as VOTable 1.4 section 2.2 has it."""
+    size = column.arraysize or ("*" if column.datatype in STRINGS else None)
+    return None if size == "1" else size
 
 
 def shape(column: Column) -> Shape:
     """Return the shape of a column's values (VOTable 1.4 section 2.2).
 
     Raises:
-        FatalFault: the datatype is unknown, or the arraysize has more than one dimension.
+        FatalFault: the datatype or the arraysize is unknown.
     """
     if column.datatype not in SQL_TYPES:
         raise FatalFault(
             f"Column {column.name} has the datatype {column.datatype}, which results cannot hold."
         )
-    size = arraysize(column)
+    size, parts = arraysize(column), 2 if column.datatype in COMPLEX else 1
     if size is None:
-        return Shape(array=False)
-    if not _ARRAYSIZE.match(size):
+        is_array = column.datatype in STRINGS or parts > 1
+        return Shape(is_array, bound=parts if is_array else None, parts=parts)
+    found = _ARRAYSIZE.match(size)
+    if found is None:
         raise FatalFault(f"Column {column.name} has the arraysize {size}, which results cannot hold.")
-    digits = size.rstrip("*")
-    return Shape(array=True, variable=size.endswith("*"), bound=int(digits) if digits else None)
+    sides, digits = tuple(map(int, found[1].split("x")[:-1])), found[2].rstrip("*")
+    bound = parts * math.prod(sides) * int(digits) if digits else None
+    return Shape(True, found[2].endswith("*"), bound, parts, sides)
 
 
 def field_ids(columns: Iterable[Column], taken: Iterable[str] = ()) -> list[str]:

@@ -21,7 +21,8 @@ COLUMNS = [
 ]
 # As the query of SQL below yields them, row by row.
 QUERY = f"""
-SELECT * FROM (VALUES
+SELECT id, name, code, start, ra, flux, flag, level::smallint, count::smallint, size, "values", pair
+FROM (VALUES
   (1, $t${TEXT}$t$, 'abc', '2024-05-01T20:15:30.500', 12.5::float8, 1.5::real, true, 255::smallint,
    32767::smallint, 9007199254740993, '{{1.5,-2}}'::float8[], '{{7,8}}'::integer[]),
   (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),

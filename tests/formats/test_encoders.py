@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -119,6 +120,49 @@ def test_json_holds_everything_but_numbers_that_are_not_finite(source: Source) -
     assert document["status"] == {"value": "OK", "message": ""}
 
 
+AWKWARD = [
+    "",
+    " a\tb\nc\r",
+    "\x01\x08\x0b\x0c\x1f\x7f",
+    '"q" \\n \\',
+    "\\N",
+    "\ufffe\uffff",
+    "naïve 🔭",
+    "a\u202eb",
+]
+
+
+def awkward(source: Source, encoder: Encoder) -> str:
+    """Return the document of awkward texts, each in a row before one that is null."""
+    query = source.statement("SELECT t, NULL::integer[] FROM unnest(%s) AS t", AWKWARD)
+    return source.document(query, [Column("t", "unicodeChar"), Column("n", "int", "*")], encoder).decode()
+
+
+def test_json_keeps_awkward_texts(source: Source) -> None:
+    assert json.loads(awkward(source, RowJson()))["data"] == [[text, None] for text in AWKWARD]
+
+
+def test_plain_text_shows_what_cannot_be_printed(source: Source) -> None:
+    lines = awkward(source, PlainText()).splitlines()[2:-1]
+    assert lines[1:3] == [r" a\tb\nc\r", r"\x01\x08\x0b\x0c\x1f\x7f"]
+    assert lines[3:] == ['"q" \\n \\', "\\N", r"\ufffe\uffff", "naïve 🔭", r"a\u202eb"]
+
+
+def test_html_replaces_what_a_document_may_not_hold(source: Source) -> None:
+    page = lxml.html.document_fromstring(awkward(source, HyperText()))
+    found = [cell.text_content() for cell in page.xpath("//td[1]")]
+    bad = "\ufffd"
+    assert found[:3] == ["", " a\tb\nc\r", f"{bad * 5}\x7f"]
+    assert found[3:] == ['"q" \\n \\', "\\N", bad * 2, "naïve 🔭", "a\u202eb"]
+
+
+def test_people_see_the_nulls_of_arrays(source: Source) -> None:
+    columns = [Column("i", "int", "3"), Column("b", "boolean", "*"), Column("d", "double", "*")]
+    query = "SELECT '{1,NULL}'::integer[], '{t,NULL}'::boolean[], '[0:1]={NULL,2}'::float8[]"
+    page = lxml.html.document_fromstring(source.document(query, columns, HyperText()))
+    assert [cell.text for cell in page.iter("td")] == ["1 null", "true ?", "NaN 2"]
+
+
 def test_plain_text_is_aligned(source: Source) -> None:
     lines = source.document(QUERY, COLUMNS, PlainText()).decode().splitlines()
     names, units, rule, *rows, count = lines
@@ -168,6 +212,12 @@ def test_fits_holds_everything_but_letters_outside_ascii(source: Source) -> None
         file.verify("exception")
         header = file[1].header
         assert (header["TTYPE5"], header["TUNIT5"], header["TUCD5"]) == ("ra", "deg", "pos.eq.ra")
+        assert (header["TFORM1"], header["TFORM3"], header["TFORM11"], header["TFORM12"]) == (
+            "J",
+            "4A",
+            "1QD",
+            "2J",
+        )
         assert (header["TCOMM1"], header["QSTATUS"]) == ("Number of the row", "OK")
         assert "".join(file[0].header["HISTORY"]) == "QUERY: SELECT <everything> FROM ?nknown"
     table = Table.read(io.BytesIO(document), hdu=1)
@@ -186,9 +236,13 @@ def test_fits_has_room_for_999_columns_only() -> None:
         FitsTable().begin([Column(f"c{n}", "int") for n in range(1000)])
 
 
-def test_a_fits_table_that_memory_has_no_room_for_is_refused(source: Source) -> None:
+class _SmallFits(FitsTable):
+    largest = 1_000_000
+
+
+def test_a_fits_table_that_the_disk_has_no_room_for_is_refused(source: Source) -> None:
     with pytest.raises(UsageFault, match="larger than 1 MB"):
-        source.document(numbers(100_000), NUMBERS, FitsTable(largest=1_000_000))
+        source.document(numbers(100_000), NUMBERS, _SmallFits())
 
 
 def test_parquet_holds_everything(source: Source) -> None:
@@ -306,7 +360,11 @@ def test_memory_does_not_grow_with_the_result(encoder: Callable[..., Encoder]) -
     """What an encoder keeps stays small while 60 MB pass through it."""
     made = encoder()
     made.begin([Column("text", "char")])
-    block = b"".join(b"%06d" % n * 20 + b"\n" for n in range(10_000))
+    if made.copy_options == "FORMAT BINARY":
+        made.feed(b"PGCOPY\n\xff\r\n\0" + bytes(8))
+        block = b"".join(struct.pack(">hi120s", 1, 120, b"%06d" % n * 20) for n in range(10_000))
+    else:
+        block = b"".join(b"%06d" % n * 20 + b"\n" for n in range(10_000))
     largest = 0
     for _ in range(50):
         largest = max(largest, len(made.feed(block)))

@@ -187,17 +187,32 @@ def test_the_first_rows_do_not_wait_in_the_compressor(service: Service) -> None:
     response.close()
 
 
-def test_a_result_of_a_job_stays_as_it_is_for_ranges(service: Service) -> None:
+def test_a_result_of_a_job_has_ranges_or_is_compressed(service: Service) -> None:
     job = pyvo.dal.TAPService(f"{service.url}/tap").submit_job(QUERY, RESPONSEFORMAT="csv")
     try:
         job.run().wait(timeout=60)
-        response = fetch(service, job.result_uri.removeprefix(service.url), encoding="gzip")
+        path = job.result_uri.removeprefix(service.url)
+        response = fetch(service, path)
         whole = response.read()
         assert "Content-Encoding" not in response.headers
+        assert response.headers["Accept-Ranges"] == "bytes"
+        assert "Accept-Encoding" in response.headers["Vary"]
         assert int(response.headers["Content-Length"]) == len(whole)
+        packed = fetch(service, path, encoding="gzip")
+        assert packed.headers["Content-Encoding"] == "gzip"
+        assert packed.headers["Vary"].count("Accept-Encoding") == 1
+        assert "Accept-Ranges" not in packed.headers
+        assert gzip.decompress(packed.read()) == whole
+        # A client that has the beginning of one of the two cannot go on with the other.
+        assert packed.headers["ETag"] == f"W/{response.headers['ETag']}"
         headers = {"Accept-Encoding": "gzip", "Range": "bytes=10-19"}
         part = requests.get(job.result_uri, headers=headers, timeout=60)
         assert (part.status_code, part.content) == (206, whole[10:20])
+        assert "Content-Encoding" not in part.headers
+        mixed = requests.get(
+            job.result_uri, headers={**headers, "If-Range": packed.headers["ETag"]}, timeout=60
+        )
+        assert (mixed.status_code, mixed.content) == (200, whole)
     finally:
         job.delete()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from astropy.io import fits
 from lxml import etree
 from numba.core import event
 from psycopg2 import extensions
@@ -26,6 +28,7 @@ from ost_vo.vo import binary2, tabledata
 from ost_vo.vo.binary2 import Binary2
 from ost_vo.vo.columns import Column
 from ost_vo.vo.delimited import Csv
+from ost_vo.vo.fitstable import FitsTable
 from ost_vo.vo.tabledata import TableData
 from tests.results.conftest import Source, parsed, statuses
 
@@ -157,6 +160,41 @@ def test_the_time_limit_is_named(source: Source, setting: str, limit: str) -> No
         stream(source, "SELECT 1 FROM pg_sleep(30)", NUMBER, Binary2(), {"statement_timeout": setting})
 
 
+def test_the_time_limit_counts_the_work_of_the_database_only(source: Source) -> None:
+    """A client that takes its time takes nothing of that of the query."""
+    chunks = stream(source, ENDLESS, WIDE, TableData(), {}, work_seconds=1.0)
+    taken = len(next(chunks))
+    source.ask("SELECT pg_sleep(2)")
+    assert source.busy() == 1
+    # Much more than what has waited for the client meanwhile.
+    while taken < 20_000_000:
+        taken += len(next(chunks))
+    assert chunks.fault is None
+    *_, last = chunks
+    assert "worked on the query for longer than the limit of 1 s" in last.decode()
+    assert isinstance(chunks.fault, TransientFault)
+    assert source.returned.wait(AT_ONCE)
+    assert source.busy() == 0
+
+
+def test_a_database_that_sends_nothing_works_all_the_same(source: Source) -> None:
+    for sql in ("SELECT 1, 'x' FROM pg_sleep(30)", HANGING):
+        begin = time.monotonic()
+        with pytest.raises(TransientFault, match=r"longer than the limit of 0\.2 s"):
+            list(stream(source, sql, WIDE, Csv(), {}, work_seconds=0.2))
+        assert time.monotonic() - begin < AT_ONCE
+        assert source.returned.wait(AT_ONCE)
+    assert source.document("SELECT 1", NUMBER, Csv()) == b"n\n1\n"
+
+
+def test_a_file_that_waits_for_its_last_row_leaves_in_pieces(source: Source) -> None:
+    chunks = list(stream(source, f"{ENDLESS} LIMIT 2000", WIDE, FitsTable(), {}))
+    assert max(map(len, chunks)) < 1_000_000
+    with fits.open(io.BytesIO(b"".join(chunks))) as file:
+        assert len(file[1].data) == 2000
+        assert file[1].data["t"][1999] == "x" * 9000
+
+
 def test_a_query_that_the_operator_stops_is_not_out_of_time(source: Source) -> None:
     chunks = stream(source, HANGING, WIDE, Binary2(), {"statement_timeout": "50s"})
     source.ask("SELECT pg_cancel_backend(%s)", source.connection.info.backend_pid)
@@ -231,7 +269,7 @@ def test_the_compiled_kernels_can_be_kept_elsewhere(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-c", command], check=True, env=environment, cwd=Path(__file__).parents[2]
     )
-    assert list(tmp_path.rglob("binary2.*.nbi"))
+    assert list(tmp_path.rglob("binarykernels.*.nbi"))
 
 
 def test_asynchronous_and_synchronous_give_the_same_document(source: Source) -> None:

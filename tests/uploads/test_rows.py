@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 
 import numpy as np
@@ -126,3 +127,45 @@ def test_names_become_distinct_and_are_never_empty() -> None:
 def test_the_main_position(columns: list[tuple[str, str]], position: tuple[int, int] | None) -> None:
     fields = "".join(f'<FIELD name="{name}" ucd="{ucd}" datatype="double"/>' for name, ucd in columns)
     assert uploads.read_head(document("", fields), "t").position == position
+
+
+def cells(rows: str, fields: str) -> list[str]:
+    return copied(document(rows, fields)).decode().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("datatype", "arraysize", "value", "text"),
+    [
+        ("int", "1", b"\0\0\1\0", "256"),
+        ("double", "2", np.array([0.5, -1.0], ">f8").tobytes(), "{0.5,-1.0}"),
+        ("short", "*", b"\0\0\0\2\0\1\0\2", "{1,2}"),
+        ("short", "*", b"\0\1\0\2", "{1,2}"),
+        ("char", "*", b"\0\0\0\2ab", "ab"),
+        ("unicodeChar", "*", b"\x03\xb1", "\u03b1"),
+        ("boolean", "3", b"TF?", "{T,F,NULL}"),
+        ("bit", "10", b"\x80\x40", "{1,0,0,0,0,0,0,0,0,1}"),
+        ("floatComplex", "1", np.array([1.5, 2.0], ">f4").tobytes(), "{1.5,2.0}"),
+        ("unsignedByte", "2", b"\0\xff", "{0,255}"),
+    ],
+)
+def test_cells_in_base64(datatype: str, arraysize: str, value: bytes, text: str) -> None:
+    size = "" if arraysize == "1" else f' arraysize="{arraysize}"'
+    field = f'<FIELD name="a" datatype="{datatype}"{size}/>'
+    rows = f'<TR><TD encoding="base64">{base64.b64encode(value).decode()}</TD></TR>'
+    assert cells(rows, field) == [text]
+
+
+@pytest.mark.parametrize(
+    ("datatype", "cell", "message"),
+    [
+        ("int", '<TD encoding="base64">AAE=</TD>', "Row 2, column a of the table t"),
+        ("int", '<TD encoding="base64">!</TD>', "Row 2, column a of the table t"),
+        ("int", '<TD encoding="rot13">1</TD>', "encoding 'rot13' is not known"),
+        ("unsignedByte", "<TD>256</TD>", "Row 2, column a of the table t: 256 is out of 0 to 255"),
+        ("unsignedByte", "<TD>-1</TD>", "Row 2, column a of the table t: -1 is out of 0 to 255"),
+        ("unsignedByte", "<TD>0x1FF</TD>", "Row 2, column a of the table t: 511 is out of 0 to 255"),
+    ],
+)
+def test_cells_that_are_refused(datatype: str, cell: str, message: str) -> None:
+    with pytest.raises(UsageFault, match=message):
+        cells(f"<TR><TD/></TR><TR>{cell}</TR>", f'<FIELD name="a" datatype="{datatype}"/>')

@@ -29,7 +29,10 @@ def compare(left: Value, operator: str, right: Value, position: int) -> Value:
         if within is not None:
             return within
     left, right = aligned(left, right, operator, position)
-    return combined(f"({left.sql} {operator} {right.sql})", types.BOOLEAN, position, [left, right])
+    is_hashable = operator == "=" and left.type not in types.GEOMETRIES
+    equalities = ((left.fields, right.fields),) if is_hashable else ()
+    sql = f"({left.sql} {operator} {right.sql})"
+    return combined(sql, types.BOOLEAN, position, [left, right], equalities=equalities)
 
 
 def aligned(left: Value, right: Value, operator: str, position: int) -> tuple[Value, Value]:

@@ -95,7 +95,8 @@ class Expressions:
             kind = types.wider(left, right)
             unit = _UNITS[operator](unit, operand.unit)
             literal = _folded(operator, literal, operand.literal)
-        return combined(f"({''.join(sql)})", kind, node.position, operands, unit=unit, literal=literal)
+        known = {"unit": unit, "literal": literal, **geometry.scaled(node.operators, operands)}
+        return combined(f"({''.join(sql)})", kind, node.position, operands, **known)
 
     def _concatenation(self, node: tree.Concatenation) -> Value:
         operands = self._values(node.operands)
@@ -193,8 +194,11 @@ class Expressions:
     def _logical(self, node: tree.Logical) -> Value:
         operands = [self.condition(operand) for operand in node.operands]
         sql = f" {node.operator} ".join(operand.sql for operand in operands)
-        links = tuple(link for operand in operands for link in operand.links if node.operator == "AND")
-        return combined(f"({sql})", types.BOOLEAN, node.position, operands, links=links)
+        implied = operands if node.operator == "AND" else []
+        links = tuple(link for operand in implied for link in operand.links)
+        equalities = tuple(each for operand in implied for each in operand.equalities)
+        known = {"links": links, "equalities": equalities}
+        return combined(f"({sql})", types.BOOLEAN, node.position, operands, **known)
 
 
 def _constructed(name: str, arguments: list[Value], position: int) -> Value:

@@ -185,7 +185,10 @@ def _in_unit(values: list[Value], position: int) -> Value:
         if math.isclose(factor, 1.0, rel_tol=1e-15)
         else f"({as_double(value)} * {factor!r}::float8)"
     )
-    return combined(sql, types.DOUBLE, position, [value], unit=target, name=value.name or "in_unit")
+    known = {"unit": target, "name": value.name or "in_unit", "geometry": (), "scale": 1.0}
+    if value.type == types.DOUBLE and factor > 0:  # a DISTANCE stays one
+        known |= {"geometry": value.geometry, "scale": value.scale * factor}
+    return combined(sql, types.DOUBLE, position, [value], **known)
 
 
 _SPECIAL: dict[str, Function] = {

@@ -7,6 +7,8 @@ the planner sees them. All geometries are ICRS; constructors that name another f
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from ost_vo.vo.adql import frames, polygons, stcs, types
 from ost_vo.vo.adql.flaws import Flaw
@@ -272,12 +274,32 @@ def distance(one: Value, other: Value, position: int) -> Value:
     return combined(sql, types.DOUBLE, position, list(points), **known)
 
 
+def scaled(operators: Sequence[str], operands: list[Value]) -> dict[str, Any]:
+    """Return the points and the scale of arithmetic that is a DISTANCE times a constant, else nothing."""
+    places = [i for i, each in enumerate(operands) if each.type == types.DOUBLE and each.geometry]
+    others = [each.literal for i, each in enumerate(operands) if i not in places]
+    if len(places) != 1 or not all(isinstance(each, int | float) for each in others):
+        return {}
+    (place,) = places
+    # A quotient of integers in front is one in PostgreSQL, too: 1/3600*DISTANCE(...) is 0.
+    if not set(operators) <= {"*", "/"} or "/" in operators[:place]:
+        return {}
+    scale = operands[place].scale * math.prod(map(_constant, operands[:place]))
+    for operator, operand in zip(operators[place:], operands[place + 1 :], strict=True):
+        factor = _constant(operand)
+        scale *= factor if operator == "*" else 1 / factor if factor else 0
+    known = {"geometry": operands[place].geometry, "scale": scale}
+    return known if 0 < scale < math.inf else {}
+
+
 def near(distance: Value, operator: str, radius: float) -> Value | None:
     """Return ``DISTANCE < radius`` (or ``<=``) in a form that an index serves, None beyond a hemisphere.
 
+    The radius is in the unit that the distance is scaled to.
     Containment in both orientations lets the planner use the index of either side of a join; it is fuzzy at
     the edge, so the distance itself decides.
     """
+    radius /= distance.scale
     if not 0 <= radius <= MAX_RADIUS:
         return None
     one, other = distance.geometry

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ost_vo.vo.adql import polygons, types
 from ost_vo.vo.adql.polygons import degrees_text
 from ost_vo.vo.adql.values import Value
-from ost_vo.vo.columns import SQL_TYPES, Column
+from ost_vo.vo.columns import Column, sql_type
 
 
 def point_text(point: str) -> str:
@@ -41,22 +41,19 @@ def result(name: str, value: Value) -> tuple[str, Column]:
         return text(value.sql), _described(name, value, "char", "*", xtype, types.TEXT)
     declared = value.column
     if declared is not None and _keeps(value.type, declared):
-        sql_type = SQL_TYPES[declared.datatype]
-        if value.type.endswith("[]"):
-            sql_type += "[]"
-        sql = value.sql if value.type == sql_type else f"{value.sql}::{sql_type}"
+        kind = sql_type(declared.datatype, declared.arraysize)
+        sql = value.sql if value.type == kind else f"{value.sql}::{kind}"
         datatype = value.datatype if value.type == types.TEXT and value.datatype else declared.datatype
-        return sql, _described(name, value, datatype, declared.arraysize, declared.xtype, sql_type)
+        return sql, _described(name, value, datatype, declared.arraysize, declared.xtype, kind)
     return _computed(name, value)
 
 
 def _keeps(kind: str, declared: Column) -> bool:
     """Tell whether a value of that type still fits the datatype that the catalogue declares."""
+    wanted = sql_type(declared.datatype, declared.arraysize)
     if kind.endswith("[]"):
-        return declared.arraysize is not None and declared.datatype not in ("char", "unicodeChar")
-    if kind in types.NUMBERS:
-        return SQL_TYPES[declared.datatype] in types.NUMBERS and declared.arraysize in (None, "1")
-    return SQL_TYPES[declared.datatype] == kind
+        return wanted.endswith("[]")
+    return kind == wanted or (kind in types.NUMBERS and wanted in types.NUMBERS)
 
 
 def _computed(name: str, value: Value) -> tuple[str, Column]:

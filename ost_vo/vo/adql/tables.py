@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ost_vo.vo.adql import comparisons, tree, types
+from ost_vo.vo.adql import comparisons, matching, tree, types
 from ost_vo.vo.adql.flaws import Flaw, suggestion
 from ost_vo.vo.adql.scopes import Field, Relation, Scope, table_relation
 from ost_vo.vo.adql.values import Value, quoted_name, select
 from ost_vo.vo.columns import Catalogue, Table
+from ost_vo.vo.uploads import UploadedTable
 
 # Table references in one query: PostgreSQL plans joins of dozens of tables in milliseconds, not of thousands.
 MAX_TABLES = 100
@@ -67,6 +68,8 @@ class TableFinder:
         table = self._table(node)
         self.used.add((table.schema, table.name))
         relation = table_relation(table, alias, node.label)
+        if isinstance(table, UploadedTable):
+            relation = matching.uploaded(relation, table, alias)
         sql_name = table.sql_name or f"{quoted_name(table.schema)}.{quoted_name(table.name)}"
         return Source(f"{sql_name} AS {alias}", [relation], relation.fields, alias)
 
@@ -131,19 +134,34 @@ def require_distinct(relations: Iterable[Relation], position: int) -> None:
 
 
 def _joined_on(node: tree.Join, left: Source, right: Source, condition: Value) -> Source:
-    if node.kind == "FULL" and not _hashable(node.condition, condition, left, right):
+    if node.kind == "FULL" and not _hashable(condition, left, right):
         raise Flaw(
             node.right.position,
             "A FULL JOIN needs an equality between a column of each table.",
             "Use LEFT JOIN, or join on the equality of two columns.",
         )
-    first, second = left.sql, right.sql
-    if node.kind in ("INNER", "LEFT") and (filtered := lateral(right, condition)):
-        second = filtered
-    elif node.kind == "INNER" and (filtered := lateral(left, condition)):
-        first, second = right.sql, filtered
-    sql = f"({first} {node.kind} JOIN {second} ON {condition.sql})"
+    kind, first, second = node.kind, left.sql, right.sql
+    for outer, inner in _orders(kind, left, right):
+        if filtered := lateral(inner, condition):
+            kind = "LEFT" if kind == "RIGHT" else kind
+            first, second = outer.sql, filtered
+            break
+    sql = f"({first} {kind} JOIN {second} ON {condition.sql})"
     return Source(sql, [*left.relations, *right.relations], [*left.fields, *right.fields])
+
+
+def _orders(kind: str, left: Source, right: Source) -> list[tuple[Source, Source]]:
+    """Return the orders (outer, inner) in which a join can look up one table for each row of the other.
+
+    An uploaded table is looked up last: it has an index only where a query needs one.
+    """
+    if kind == "INNER":
+        return sorted([(left, right), (right, left)], key=lambda order: _is_upload(order[1]))
+    return {"LEFT": [(left, right)], "RIGHT": [(right, left)]}.get(kind, [])
+
+
+def _is_upload(source: Source) -> bool:
+    return isinstance(source.relations[0], matching.UploadedRelation)
 
 
 def lateral(source: Source, condition: Value) -> str | None:
@@ -153,24 +171,31 @@ def lateral(source: Source, condition: Value) -> str | None:
     be compared. OFFSET 0 keeps it from undoing the subquery. Returns None where the condition links no stored
     geometry.
     """
-    links = [sql for relation, sql in condition.links if relation in source.relations]
-    if source.alias is None or not links:
+    if source.alias is None:
         return None
+    relation = source.relations[0]
+    if found := matching.lookup(relation, source.sql, source.alias, condition):
+        return f"LATERAL ({found}) AS {source.alias}"
+    links = [sql for owner, sql in condition.links if owner is relation]
+    if not links:
+        return None
+    matching.require_index(relation)
     return f"LATERAL ({select('*', source.sql, f' WHERE {links[0]} OFFSET 0')}) AS {source.alias}"
 
 
-def _hashable(node: tree.Condition | None, condition: Value, left: Source, right: Source) -> bool:
-    """Tell whether PostgreSQL can do a FULL JOIN on the condition: one of its conjuncts links both sides."""
-    conjuncts = node.operands if isinstance(node, tree.Logical) and node.operator == "AND" else [node]
-    names = [
-        {item.path[-1].text.lower() for item in (each.left, each.right) if isinstance(item, tree.ColumnName)}
-        for each in conjuncts
-        if isinstance(each, tree.Comparison) and each.operator == "="
-    ]
-    sides = [
-        {f.column.name.lower() for f in condition.fields if f.relation in s.relations} for s in (left, right)
-    ]
-    return any(len(pair & sides[0]) and len(pair & sides[1]) for pair in names)
+def _hashable(condition: Value, left: Source, right: Source) -> bool:
+    """Tell whether PostgreSQL can do a FULL JOIN on the condition: it implies an equality of both sides."""
+    orders = ((left, right), (right, left))
+    return any(
+        _reads_only(one, first) and _reads_only(other, second)
+        for one, other in condition.equalities
+        for first, second in orders
+    )
+
+
+def _reads_only(fields: tuple[Field, ...], source: Source) -> bool:
+    """Tell whether there are fields, and all of them are the source's."""
+    return bool(fields) and all(any(item is own for own in source.fields) for item in fields)
 
 
 def _shared(left: Source, right: Source, position: int) -> list[tree.Identifier]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from ost_vo.vo.columns import SQL_TYPES, Column
+from ost_vo.vo.columns import Column, sql_type
 
 BOOLEAN = "boolean"
 SMALLINT = "smallint"
@@ -71,7 +71,7 @@ def stored(column: Column) -> tuple[str, str]:
 
     Types without a counterpart in ADQL (uuid, character, ...) become text, arrays keep PostgreSQL's name.
     """
-    name = column.sql_type or _declared(column)
+    name = column.sql_type or sql_type(column.datatype, column.arraysize)
     known = _STORED.get(name)
     if known is None:
         name = _LENGTH.sub("", name.lower())
@@ -79,12 +79,6 @@ def stored(column: Column) -> tuple[str, str]:
     if known is not None:
         return known
     return (name, "{}") if name.endswith("[]") else (TEXT, "({}::text)")
-
-
-def _declared(column: Column) -> str:
-    """Return the PostgreSQL type that a VOTable datatype stands for."""
-    sql_type = SQL_TYPES[column.datatype]
-    return sql_type if sql_type == TEXT or column.arraysize in (None, "1") else f"{sql_type}[]"
 
 
 def named(kind: str) -> str:

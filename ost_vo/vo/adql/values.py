@@ -34,10 +34,12 @@ class Value:
         source: the column of a table in FROM, while the value is nothing else.
         geometry: longitude and latitude of a point, point and radius of a circle; the two points between
             which a distance is taken.
+        scale: the constant by which such a distance is multiplied.
         frame: the coordinate system that a constructor named.
         stored: the table whose stored, indexed geometry the value is.
         links: containments that a condition implies, which link a stored geometry to other tables: the table
             that stores it, and the containment.
+        equalities: what the two sides of each equality read that a condition implies.
         condition: for a function that is 1 where a condition holds and 0 elsewhere, that condition.
     """
 
@@ -53,10 +55,12 @@ class Value:
     datatype: str | None = None
     source: Field | None = None
     geometry: tuple[Value, ...] = field(default=())
+    scale: float = 1.0
     frame: str | None = None
     condition: str | None = None
     stored: Relation | None = None
     links: tuple[tuple[Relation, str], ...] = ()
+    equalities: tuple[tuple[tuple[Field, ...], tuple[Field, ...]], ...] = ()
 
 
 def combined(sql: str, kind: str, position: int, parts: list[Value], **known: object) -> Value:
