@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
 from typing import BinaryIO
 
-from ost_vo.faults import Fault
+from ingest.unpacking import Unreadable, unpacker
+
+__all__ = ["CHUNK_BYTES", "MAX_UNPACKED_BYTES", "Stream", "Unreadable"]
 
 CHUNK_BYTES = 1 << 20
 # The largest camera here makes frames of 122 MB; what unpacks to more than this is no camera frame.
 MAX_UNPACKED_BYTES = 2 << 30
-_GZIP_MAGIC = b"\x1f\x8b"
-_GZIP_WINDOW = 31  # zlib: the largest window (15), and a gzip wrapper (16)
-
-
-class Unreadable(Fault):
-    """A file that cannot be ingested; the detail is the reason that the quarantine shows."""
-
-    code = "UnreadableFile"
 
 
 class Stream:
-    """A forward reader over a file that may be gzip-packed (told by its first bytes, not its name).
+    """A forward reader over a file that may be packed with gzip, bzip2 or compress.
 
     Args:
         raw: the file, open for reading, at its start; stays open.
@@ -31,18 +24,22 @@ class Stream:
     def __init__(self, raw: BinaryIO) -> None:
         self._raw = raw
         self._digest = hashlib.sha256()
-        self._packed = self._fetch()
-        self.is_packed = self._packed.startswith(_GZIP_MAGIC)
-        self._unpacker = zlib.decompressobj(_GZIP_WINDOW) if self.is_packed else None
-        self._ready = b"" if self.is_packed else self._packed
+        beginning = self._fetch()
+        self._unpacker = unpacker(beginning, self._fetch)
+        self._ready = b"" if self._unpacker else beginning
         self._at = 0
         self._handed_out = 0
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the bytes handed out differ from those on disk."""
+        return self._unpacker is not None
 
     def read(self, size: int) -> bytes:
         """Return the next `size` bytes, fewer only at the end.
 
         Raises:
-            Unreadable: the gzip stream is damaged, or unpacks to more than MAX_UNPACKED_BYTES.
+            Unreadable: the packed data are damaged, or unpack to more than MAX_UNPACKED_BYTES.
         """
         parts = []
         while size > 0 and self._fill():
@@ -81,33 +78,11 @@ class Stream:
         return bool(self._ready)
 
     def _unpack(self) -> bytes:
-        unpacked = b""
-        while not unpacked and self._unpacker is not None:
-            if not self._packed:
-                self._packed = self._fetch()
-            unpacked = self._inflate()
+        assert self._unpacker is not None
+        unpacked = self._unpacker.unpack()
         self._handed_out += len(unpacked)
         if self._handed_out > MAX_UNPACKED_BYTES:
             raise Unreadable(
                 f"Unpacks to more than {MAX_UNPACKED_BYTES >> 20} MiB, the limit for packed files."
             )
         return unpacked
-
-    def _inflate(self) -> bytes:
-        assert self._unpacker is not None
-        if not self._packed:
-            raise Unreadable("The gzip data end too early: the file is truncated.")
-        try:
-            unpacked = self._unpacker.decompress(self._packed, CHUNK_BYTES)
-        except zlib.error as error:
-            raise Unreadable(f"The gzip data are damaged ({error}).") from error
-        self._packed = self._unpacker.unconsumed_tail
-        if self._unpacker.eof:
-            self._next_member(self._unpacker.unused_data)
-        return unpacked
-
-    def _next_member(self, rest: bytes) -> None:
-        """Go on with what follows a gzip member: another member (RFC 1952, 2.2), or padding to leave."""
-        self._packed = rest or self._fetch()
-        another = self._packed.startswith(_GZIP_MAGIC)
-        self._unpacker = zlib.decompressobj(_GZIP_WINDOW) if another else None

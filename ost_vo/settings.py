@@ -52,9 +52,17 @@ class Settings(BaseSettings):
     connections: int = Field(16, ge=2, le=500, description="Database connections of one web process.")
     default_maxrec: int = Field(20_000, ge=1, description="Rows of a result when MAXREC is not given.")
     max_maxrec: int = Field(10_000_000, ge=1, description="Rows of a result at the most.")
-    sync_seconds: int = Field(60, ge=1, description="Time that a synchronous query may take [s].")
+    sync_seconds: int = Field(
+        60, ge=1, description="Time that the database may work on a synchronous query [s]."
+    )
     stall_seconds: int = Field(
         60, ge=1, description="Time that a client may leave a stream unread before its query ends [s]."
+    )
+    transfer_seconds: int = Field(
+        3600,
+        ge=1,
+        le=2_000_000,
+        description="Time that a synchronous query and its transfer to a slow client may take in all [s].",
     )
     upload_bytes: int = Field(
         536_870_912, ge=1, description="Size of a request with uploads, and of a fetched table [bytes]."
@@ -73,6 +81,12 @@ class Settings(BaseSettings):
     job_max_seconds: int = Field(
         86_400, ge=1, le=2_000_000, description="Execution duration of a job at the most [s]."
     )
+    job_queue: int = Field(
+        500, ge=1, description="Jobs of one caller that may be QUEUED; anonymous callers count as one."
+    )
+    job_result_bytes: int = Field(
+        50_000_000_000, ge=1, description="Size of the result of a job at the most [bytes]."
+    )
     job_days: float = Field(7.0, gt=0, description="Time after which a job and its results go [d].")
     job_max_days: float = Field(30.0, gt=0, le=3650, description="Its owner may extend that so far [d].")
     job_lost_seconds: float = Field(
@@ -80,6 +94,22 @@ class Settings(BaseSettings):
     )
     broker: bool = Field(
         False, description="Whether Celery workers run the jobs, which hear of them through Redis."
+    )
+    session_hours: float = Field(
+        12.0, gt=0, le=8760, description="Time after which somebody who has logged in must do so again [h]."
+    )
+    token_max_days: int = Field(366, ge=1, le=3660, description="Life of an API token at the most [d].")
+    login_window: int = Field(
+        900, ge=1, le=86_400, description="Time for which a wrong password counts against a log-in [s]."
+    )
+    login_failures_account: int = Field(
+        10, ge=1, description="Wrong passwords for an account after which addresses with some are refused."
+    )
+    login_failures_address: int = Field(
+        50, ge=1, description="Wrong passwords from an address, for all accounts, after which it is refused."
+    )
+    trusted_proxies: str = Field(
+        "", description="Networks of proxies whose X-Forwarded-For is believed, with commas."
     )
     watch: bool = Field(False, description="Whether `ost-vo run` watches the data root for new files.")
     watch_delay: float = Field(
@@ -94,7 +124,7 @@ class Settings(BaseSettings):
     def _absolute(cls, path: Path | None) -> Path | None:
         return Path(os.path.abspath(path.expanduser())) if path else path
 
-    @field_validator("upload_networks")
+    @field_validator("upload_networks", "trusted_proxies")
     @classmethod
     def _networks(cls, text: str) -> str:
         for part in filter(None, map(str.strip, text.split(","))):

@@ -46,6 +46,7 @@ class Archive:
         self._logs = account.own(state / "log")
         account.own(settings.sockets, 0o700)
         account.own(state / "jobs", 0o700)
+        account.own(state / "uploads", 0o700)
         self._cache = account.own(_kernel_cache(state))
         self._supervisor = Supervisor(state, self._logs, settings.sockets)
 
@@ -148,6 +149,8 @@ class Archive:
         redis_options += ["--unixsocketperm", "700", "--dir", str(account.own(settings.state / "redis"))]
         web = [sys.executable, "-m", "uvicorn", "--factory", "ost_vo.web.app:create_app"]
         web += ["--host", settings.host, "--port", str(settings.port), "--no-access-log"]
+        # Whoever sends them would choose the address that log-ins are counted by.
+        web += ["--no-proxy-headers"]
         web += ["--workers", str(settings.web_processes), "--timeout-graceful-shutdown", "5"]
         watcher = [sys.executable, "-m", "ost_vo.cli", "watch"]
         worker = [sys.executable, "-m", "ost_vo.cli", "work"]

@@ -15,6 +15,9 @@ from ost_vo.vo.columns import Catalogue
 # Connections for looking after jobs, besides those that run them.
 JOB_CONTROL_CONNECTIONS = 4
 
+# Connections for finding out who asks; each is taken for a millisecond.
+ACCOUNTS_CONNECTIONS = 8
+
 # How long a process goes on with the TAP_SCHEMA that it has read, after an import of descriptors [s].
 PUBLISHED_SECONDS = 30.0
 
@@ -67,6 +70,7 @@ class Archive:
         settings: of the installation.
         database: connections of the role ost_web, which becomes adql for every query.
         jobs_database: further ones for jobs and their queries: neither kind of query waits for the other.
+        accounts_database: of the role ost_accounts, for people, projects and what decides over access.
         published: what may be queried.
         started: when this process began, UTC.
     """
@@ -74,6 +78,7 @@ class Archive:
     settings: Settings
     database: Database
     jobs_database: Database
+    accounts_database: Database
     published: Published
     started: datetime
 
@@ -88,9 +93,13 @@ class Archive:
         with database.connection() as connection:
             schema.check(connection)
         jobs_database = Database(settings.dsn("ost_web"), settings.job_slots + JOB_CONTROL_CONNECTIONS)
-        return cls(settings, database, jobs_database, Published(database), datetime.now(UTC))
+        accounts_database = Database(settings.dsn("ost_accounts"), ACCOUNTS_CONNECTIONS)
+        return cls(
+            settings, database, jobs_database, accounts_database, Published(database), datetime.now(UTC)
+        )
 
     def close(self) -> None:
         """Give the connections back."""
         self.database.close()
         self.jobs_database.close()
+        self.accounts_database.close()

@@ -11,6 +11,7 @@ from ost_vo.access.context import Context
 from ost_vo.faults import NotFoundFault, UsageFault
 from ost_vo.services import tap
 from ost_vo.services.archive import Archive
+from ost_vo.services.contexts import base_url
 from ost_vo.store import observations
 from ost_vo.store.observations import Product
 from ost_vo.vo import votable
@@ -71,7 +72,7 @@ def links(archive: Archive, parameters: Parameters, context: Context) -> tuple[b
         rows,
         status="OK" if is_whole else "OVERFLOW",
         infos=(Info("standardID", STANDARD_ID),),
-        resources_after=(descriptor(archive),),
+        resources_after=(descriptor(base_url(archive, context)),),
     )
     return document, media_type
 
@@ -89,16 +90,16 @@ def product(archive: Archive, identifier: str, context: Context) -> Product:
     return found
 
 
-def descriptor(archive: Archive, field: str | None = None) -> ServiceDescriptor:
+def descriptor(base: str, field: str | None = None) -> ServiceDescriptor:
     """Describe the links service (sections 4.3 and 4.4).
 
     Args:
-        archive: whose service it is.
+        base: what the URLs of the archive begin with for this client.
         field: ID of the FIELD in the same document whose values the service takes; None in its own answer.
     """
     params = (
         Param("standardID", STANDARD_ID),
-        Param("accessURL", f"{archive.settings.base_url}/datalink/links"),
+        Param("accessURL", f"{base}/datalink/links"),
         Param("contentType", DATALINK_CONTENT_TYPE),
     )
     inputs = (Param("ID", ucd="meta.id;meta.main", ref=field, description="Identifier of the data set"),)
@@ -130,14 +131,14 @@ def _rows(archive: Archive, identifiers: list[str], context: Context, limit: int
     found = _products(archive, identifiers[: limit + 1], context)
     rows: list[_Row] = []
     for identifier in identifiers:
-        more = _links_of(archive, identifier, found.get(identifier))
+        more = _links_of(base_url(archive, context), identifier, found.get(identifier))
         if len(rows) + len(more) > limit:
             return rows, False
         rows += more
     return rows, True
 
 
-def _links_of(archive: Archive, identifier: str, found: Product | None) -> list[_Row]:
+def _links_of(base: str, identifier: str, found: Product | None) -> list[_Row]:
     if found is None:
         return [_error_row(identifier, _unknown(identifier))]
     if found.missing_since is not None:
@@ -145,7 +146,7 @@ def _links_of(archive: Archive, identifier: str, found: Product | None) -> list[
             f"The file has not been found on disk since {found.missing_since:%Y-%m-%d %H:%M} UTC."
         )
         return [_error_row(identifier, missing)]
-    url = f"{archive.settings.base_url}/files/{quote(found.path)}"
+    url = f"{base}/files/{quote(found.path)}"
     kind = f"#{found.product_type}" if found.product_type else None
     data = (_description(found), "#this", found.media_type, found.file_size, kind)
     return [(identifier, url, None, None, *data, None, "optional", True)]

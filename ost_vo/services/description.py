@@ -6,6 +6,7 @@ Source: VOSI 1.1; TAPRegExt 1.0; SIA 2.0 section 5; DataLink 1.1 section 5.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from lxml import etree
 
@@ -19,32 +20,37 @@ _TAP = "ivo://ivoa.net/std/TAP"
 _EXAMPLES = "ivo://ivoa.net/std/DALI#examples"
 _OBSCORE = "ivo://ivoa.net/std/ObsCore#core-1.1"
 
+# What clients may post a name and a password to, for a cookie.
+PASSWORD_LOGIN = "ivo://ivoa.net/sso#tls-with-password"
+# Clients log in where that is declared, and nowhere else.
+_LOGINS = ("ivo://ivoa.net/sso#BasicAA", "ivo://ivoa.net/sso#cookie")
 
-def tap_capabilities(archive: Archive) -> bytes:
-    """Return what the TAP service can do."""
-    base = f"{archive.settings.base_url}/tap"
+
+def tap_capabilities(archive: Archive, base_url: str) -> bytes:
+    """Return what the TAP service can do; ``base_url`` is what the client's URLs begin with."""
+    base = f"{base_url}/tap"
     interface = Interface(base, use="base", version="1.1")
-    tap = Capability(_TAP, (interface,), "tr:TableAccess", tuple(_tap_details(archive)))
+    tap = Capability(_TAP, _with_logins(interface), "tr:TableAccess", tuple(_tap_details(archive)))
     tables = Capability("ivo://ivoa.net/std/VOSI#tables-1.1", (Interface(f"{base}/tables", version="1.1"),))
     examples = Interface(f"{base}/examples", kind="vr:WebBrowser", role=None)
-    return vosi.capabilities([tap, *_self_description(base), tables, Capability(_EXAMPLES, (examples,))])
+    rest = [tables, Capability(_EXAMPLES, (examples,)), _login(archive)]
+    return vosi.capabilities([tap, *_self_description(base), *rest])
 
 
-def sia_capabilities(archive: Archive) -> bytes:
-    """Return what the SIA service can do."""
-    base = f"{archive.settings.base_url}/sia"
+def sia_capabilities(archive: Archive, base_url: str) -> bytes:
+    """Return what the SIA service can do; ``base_url`` is what the client's URLs begin with."""
+    base = f"{base_url}/sia"
     query = Interface(f"{base}/query", use="base", version="2.0", query_types=("GET",))
-    return vosi.capabilities(
-        [Capability("ivo://ivoa.net/std/SIA#query-2.0", (query,)), *_self_description(base)]
-    )
+    sia = Capability("ivo://ivoa.net/std/SIA#query-2.0", _with_logins(query))
+    return vosi.capabilities([sia, *_self_description(base), _login(archive)])
 
 
-def datalink_capabilities(archive: Archive) -> bytes:
-    """Return what the DataLink service can do."""
-    base = f"{archive.settings.base_url}/datalink"
+def datalink_capabilities(archive: Archive, base_url: str) -> bytes:
+    """Return what the DataLink service can do; ``base_url`` is what the client's URLs begin with."""
+    base = f"{base_url}/datalink"
     links = Interface(f"{base}/links", use="base", version="1.1", query_types=("GET",))
-    standard = "ivo://ivoa.net/std/DataLink#links-1.1"
-    return vosi.capabilities([Capability(standard, (links,)), *_self_description(base)])
+    datalink = Capability("ivo://ivoa.net/std/DataLink#links-1.1", _with_logins(links))
+    return vosi.capabilities([datalink, *_self_description(base), _login(archive)])
 
 
 def availability(archive: Archive) -> bytes:
@@ -89,6 +95,16 @@ def table(archive: Archive, name: str) -> bytes:
     if name.lower() not in described:
         raise NotFoundFault(f"There is no table {name}.", "/tap/tables lists the tables.")
     return vosi.table(described[name.lower()])
+
+
+def _with_logins(interface: Interface) -> tuple[Interface, ...]:
+    """Return an interface for anonymous callers, and for each way to log in (VOResource 1.1, erratum 1)."""
+    return (interface, *(replace(interface, role=None, security=method) for method in _LOGINS))
+
+
+def _login(archive: Archive) -> Capability:
+    """Return where a name and a password give a cookie (SSO 2.0 section 3.2)."""
+    return Capability(PASSWORD_LOGIN, (Interface(f"{archive.settings.base_url}/login", role=None),))
 
 
 def _self_description(base: str) -> list[Capability]:

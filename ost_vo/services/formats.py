@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from ost_vo.faults import UsageFault
-from ost_vo.store.results import Encoder
 from ost_vo.vo.binary import Binary
 from ost_vo.vo.binary2 import Binary2
 from ost_vo.vo.delimited import Csv, Tsv
+from ost_vo.vo.encoder import Encoder
 from ost_vo.vo.hypertext import HyperText
 from ost_vo.vo.plaintext import PlainText
 from ost_vo.vo.rowjson import RowJson
@@ -27,90 +28,58 @@ class Format:
     Attributes:
         media_type: what it is called where a client asks by a short name.
         aliases: short names.
-        encoder: makes the encoder for one result, from the most rows and what a VOTable says besides.
+        make: makes an encoder, from the arguments of :class:`ost_vo.vo.encoder.Encoder`.
         ivo_id: identifier of the serialisation in TAPRegExt, if it has one.
         equals: further media types that mean the same and come back as they were asked for.
     """
 
     media_type: str
     aliases: tuple[str, ...]
-    encoder: Callable[[int | None, Envelope, tuple[ServiceDescriptor, ...]], Encoder]
+    make: Callable[..., Encoder]
     ivo_id: str | None = None
     equals: tuple[str, ...] = ()
 
-
-def _binary2(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, ...]) -> Encoder:
-    return Binary2(limit, resources_after=after, **envelope)
-
-
-def _tabledata(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, ...]) -> Encoder:
-    return TableData(limit, resources_after=after, **envelope)
+    def encoder(
+        self, limit: int | None, envelope: Envelope, resources_after: tuple[ServiceDescriptor, ...]
+    ) -> Encoder:
+        """Return an encoder for one result, of at most so many rows, and with what a VOTable says besides."""
+        return self.make(limit, resources_after=resources_after, **envelope)
 
 
-def _binary(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, ...]) -> Encoder:
-    return Binary(limit, resources_after=after, **envelope)
-
-
-def _csv(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, ...]) -> Encoder:
-    del envelope, after
-    return Csv(limit)
-
-
-def _tsv(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, ...]) -> Encoder:
-    del envelope, after
-    return Tsv(limit)
-
-
-def _fits(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, ...]) -> Encoder:
+def _fits(limit: int | None, **arguments: Any) -> Encoder:
     from ost_vo.vo.fitstable import FitsTable  # astropy takes a while to import
 
-    del after
-    return FitsTable(limit, **envelope)
+    return FitsTable(limit, **arguments)
 
 
-def _parquet(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, ...]) -> Encoder:
+def _parquet(limit: int | None, **arguments: Any) -> Encoder:
     from ost_vo.vo.parquet import Parquet  # Arrow takes a while to import
 
-    return Parquet(limit, resources_after=after, **envelope)
-
-
-def _json(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, ...]) -> Encoder:
-    del envelope, after
-    return RowJson(limit)
-
-
-def _text(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, ...]) -> Encoder:
-    del envelope, after
-    return PlainText(limit)
-
-
-def _html(limit: int | None, envelope: Envelope, after: tuple[ServiceDescriptor, ...]) -> Encoder:
-    del after
-    return HyperText(limit, **envelope)
+    return Parquet(limit, **arguments)
 
 
 FORMATS = (
-    Format(CONTENT_TYPE, ("votable",), _binary2, equals=("text/xml", "application/xml")),
+    Format(CONTENT_TYPE, ("votable",), Binary2, equals=("text/xml", "application/xml")),
     Format(
         f"{CONTENT_TYPE};serialization=TABLEDATA",
         ("votable/td",),
-        _tabledata,
+        TableData,
         "ivo://ivoa.net/std/TAPRegExt#output-votable-td",
     ),
     Format(
         f"{CONTENT_TYPE};serialization=BINARY2",
         ("votable/b2",),
-        _binary2,
+        Binary2,
         "ivo://ivoa.net/std/TAPRegExt#output-votable-binary2",
     ),
     Format(
         f"{CONTENT_TYPE};serialization=BINARY",
         ("votable/b",),
-        _binary,
+        Binary,
         "ivo://ivoa.net/std/TAPRegExt#output-votable-binary",
     ),
-    Format("text/csv;header=present", ("csv",), _csv, equals=("text/csv",)),
-    Format("text/tab-separated-values", ("tsv",), _tsv),
+    Format("text/csv;header=present", ("csv",), Csv, equals=("text/csv",)),
+    Format("text/tab-separated-values", ("tsv",), Tsv),
     Format("application/fits", ("fits",), _fits, equals=("image/fits",)),
     Format(
         "application/vnd.apache.parquet",
@@ -118,10 +87,10 @@ FORMATS = (
         _parquet,
         equals=("application/parquet", "application/x-parquet"),
     ),
-    Format("application/json", ("json",), _json),
+    Format("application/json", ("json",), RowJson),
     # Browsers guess at the encoding of text without a charset.
-    Format("text/plain;charset=UTF-8", ("text", "txt"), _text, equals=("text/plain",)),
-    Format("text/html;charset=UTF-8", ("html",), _html, equals=("text/html",)),
+    Format("text/plain;charset=UTF-8", ("text", "txt"), PlainText, equals=("text/plain",)),
+    Format("text/html;charset=UTF-8", ("html",), HyperText, equals=("text/html",)),
 )
 
 

@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ost_vo.access.context import Context
-from ost_vo.faults import AuthorizationFault, NotFoundFault, UsageFault
+from ost_vo.faults import AuthorizationFault, NotFoundFault, TransientFault, UsageFault
+from ost_vo.services import uploads
 from ost_vo.services.archive import Archive
 from ost_vo.services.execution import directory
 from ost_vo.services.worker import Dispatch, dispatch_nowhere
@@ -27,14 +28,16 @@ RUN, ABORT = "RUN", "ABORT"
 # Parameters that control a job and are none of its own (UWS 1.1 section 2.2.3).
 CONTROL = ("PHASE", "RUNID", "ACTION")
 RUN_ID_CHARACTERS = 256
+# How many jobs a list shows at most: where nothing filters them, and where something does.
+LISTED, MOST_LISTED = 1000, 10_000
 
 
 class Jobs:
     """The jobs that a caller may see and control.
 
-    An anonymous job belongs to nobody: whoever knows its id may control it, and the list of an anonymous
-    caller shows all of them. A job of a user is that user's alone. Methods that take a job's id raise a
-    NotFoundFault where there is no such job of that kind, and an AuthorizationFault where it is another's.
+    An anonymous job belongs to nobody: whoever knows its id may control it, and no list shows it. A job of a
+    user is that user's alone. Methods that take a job's id raise a NotFoundFault where there is no such job
+    of that kind, and an AuthorizationFault where it is another's.
 
     Args:
         archive: the open archive.
@@ -51,8 +54,11 @@ class Jobs:
 
         Raises:
             UsageFault: a control parameter is wrong. What the job itself gets is looked at when it runs.
+            TransientFault: too many jobs of the caller wait to be run.
         """
         phase = _requested_phase(parameters, (RUN,))
+        if phase == RUN:
+            self._admit(kind, caller.user_id or None)
         job_id = secrets.token_hex(ID_BYTES)
         self._store.create(
             NewJob(
@@ -60,7 +66,7 @@ class Jobs:
                 kind=kind,
                 phase=Phase.QUEUED if phase == RUN else Phase.PENDING,
                 owner_id=caller.user_id or None,
-                context=asdict(caller),
+                context=asdict(caller.choice),
                 run_id=_run_id(parameters),
                 parameters=_own_parameters(parameters),
                 execution_duration=self._settings.job_seconds,
@@ -83,18 +89,24 @@ class Jobs:
     def listing(self, kind: str, caller: Context, filters: Parameters) -> list[Job]:
         """Return the caller's jobs, the newest first, filtered by PHASE, AFTER and LAST.
 
+        There are no more than LISTED where nothing filters them, and no more than MOST_LISTED where something
+        does.
+
         Raises:
             UsageFault: a filter is wrong.
         """
         phases = {uws.phase(text) for text in filters.all("PHASE")} or set(Phase) - {Phase.ARCHIVED}
         after = filters.one("AFTER")
         last = filters.count("LAST")
+        most = MOST_LISTED if filters.all("PHASE") or after else LISTED
+        if not caller.user_id:
+            return []
         return self._store.listing(
             kind,
-            caller.user_id or None,
+            caller.user_id,
             phases,
             uws.moment(after, "AFTER") if after else None,
-            last,
+            min(most if last is None else last, MOST_LISTED),
         )
 
     def control(self, kind: str, job_id: str, caller: Context, parameters: Parameters) -> None:
@@ -104,19 +116,24 @@ class Jobs:
 
         Raises:
             UsageFault: PHASE is wrong, or the job to start has ended.
+            TransientFault: too many jobs of its owner wait to be run.
         """
         job = self.get(kind, job_id, caller)
         if _requested_phase(parameters, (RUN, ABORT), needed=True) == ABORT:
             self._store.abort(job.id)
-        elif self._store.queue(job.id):
+            return
+        if job.phase in (Phase.PENDING, Phase.HELD):
+            self._admit(kind, job.owner_id)
+        if self._store.queue(job.id):
             self._dispatch(job.id)
         elif (phase := self.get(kind, job_id, caller).phase) in FINAL:
             raise UsageFault(f"The job {job.id} has ended with {phase}.", "Create another one.")
 
     def delete(self, kind: str, job_id: str, caller: Context) -> None:
-        """Destroy a job with its results, and abort it where it runs."""
+        """Destroy a job with its results and uploads, and abort it where it runs."""
         job = self.get(kind, job_id, caller)
         self._store.delete(job.id)
+        uploads.discard(self._settings, Parameters(job.parameters))
         shutil.rmtree(directory(self._settings, job.id), ignore_errors=True)
 
     def set_parameters(self, kind: str, job_id: str, caller: Context, parameters: Parameters) -> None:
@@ -180,6 +197,20 @@ class Jobs:
             if result.id == result_id and path.is_file():
                 return path, result
         raise NotFoundFault(f"The job {job.id} has no result {result_id!r}; its phase is {job.phase}.")
+
+    def _admit(self, kind: str, owner_id: int | None) -> None:
+        """Refuse one more job for the queue where there are enough of its owner.
+
+        Raises:
+            TransientFault: there are.
+        """
+        most = self._settings.job_queue
+        if self._store.queued(kind, owner_id) >= most:
+            whose = "You have" if owner_id else "Callers who have not logged in have"
+            raise TransientFault(
+                f"{whose} {most} jobs in the queue, as many as may wait.",
+                "Try again when some of them have run, or abort those that are not needed.",
+            )
 
 
 def _requested_phase(parameters: Parameters, known: Iterable[str], *, needed: bool = False) -> str | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
-
-from psycopg2.extras import DictCursor
 
 from ost_vo.access.actor import READ, WRITE, Actor
 from ost_vo.access.context import HIGHEST, LOWEST, Choice, Context
@@ -13,7 +12,7 @@ from ost_vo.faults import AuthorizationFault, ConflictFault, NotFoundFault, Usag
 from ost_vo.store import audit, contexts, projects
 from ost_vo.store.connections import Database
 from ost_vo.store.projects import CreationScope, Member, Project
-from ost_vo.store.transactions import reading, writing
+from ost_vo.store.transactions import Cursor, reading, writing
 
 MANAGE = "projects_manage"
 AUDIT = "admin_audit_log_view"
@@ -21,6 +20,7 @@ AUDIT = "admin_audit_log_view"
 # Entries of the audit log in one answer.
 MAX_ENTRIES = 1000
 
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _SETTABLE = ("description", "instrument", "is_public", "max_privileges")
 
 
@@ -90,6 +90,10 @@ def create(
     _require_keeper(actor)
     level = max_privileges if max_privileges is not None else WORLD if is_public else PROJECT
     _check_maximum(level, is_public=is_public)
+    if not _NAME.fullmatch(name) or set(name) <= {"."} or name == "-":
+        raise UsageFault(
+            f"A project cannot be called {name!r}.", "Take letters, digits, '_', '.' and '-', at most 64."
+        )
     values = {"name": name, "description": description, "instrument": instrument}
     with writing(database, actor, reason) as cursor:
         if projects.exists(cursor, name):
@@ -116,10 +120,8 @@ def update(
     actor.require_scope(WRITE)
     unknown = sorted(set(changes) - set(_SETTABLE))
     if unknown or not changes:
-        raise UsageFault(
-            f"Of a project, {', '.join(unknown) or 'nothing'} cannot be changed.",
-            f"Change {', '.join(_SETTABLE)}.",
-        )
+        what = f"{', '.join(unknown)} of a project cannot be changed" if unknown else "There is no change"
+        raise UsageFault(f"{what}.", f"Change {', '.join(_SETTABLE)}.")
     caller = _caller(database, actor)
     with writing(database, actor, reason) as cursor:
         project = _managed(cursor, caller, actor, name)
@@ -338,28 +340,28 @@ def _require_keeper(actor: Actor) -> None:
         )
 
 
-def _find(cursor: DictCursor, caller: Context, actor: Actor | None, name: str) -> Project:
+def _find(cursor: Cursor, caller: Context, actor: Actor | None, name: str) -> Project:
     project = projects.find(cursor, caller, name, of_all=_keeps_all(actor))
     if project is None:
         raise NotFoundFault(f"There is no project {name}.", "ost.projects lists those that you may know of.")
     return project
 
 
-def _managed(cursor: DictCursor, caller: Context, actor: Actor, name: str) -> Project:
+def _managed(cursor: Cursor, caller: Context, actor: Actor, name: str) -> Project:
     project = _find(cursor, caller, actor, name)
     if not (project.is_manager or _keeps_all(actor)):
         raise AuthorizationFault(f"You do not manage the project {name}.", "Its managers may do this.")
     return project
 
 
-def _user(cursor: DictCursor, name: str) -> int:
+def _user(cursor: Cursor, name: str) -> int:
     user_id = projects.user_id(cursor, name)
     if user_id is None:
         raise NotFoundFault(f"There is no active user {name}.")
     return user_id
 
 
-def _check_managers(cursor: DictCursor, project: Project) -> None:
+def _check_managers(cursor: Cursor, project: Project) -> None:
     if not any(member.is_manager for member in projects.members(cursor, project.project_id)):
         raise ConflictFault(
             f"The project {project.name} would be left without a manager.", "Name another manager first."

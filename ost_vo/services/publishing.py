@@ -21,7 +21,13 @@ MAX_PRODUCTS = 10_000
 
 
 def publish(
-    database: Database, actor: Actor, identifiers: Sequence[str], level: int, reason: str = ""
+    database: Database,
+    actor: Actor,
+    identifiers: Sequence[str],
+    level: int,
+    reason: str = "",
+    *,
+    is_rehearsal: bool = False,
 ) -> list[str]:
     """Raise products to a level, up to level 3 with everything that they were made from.
 
@@ -31,6 +37,7 @@ def publish(
         identifiers: of the products.
         level: 2 to 5.
         reason: why, for the audit log.
+        is_rehearsal: whether to say only what would be raised.
 
     Returns:
         The identifiers of what was raised.
@@ -42,7 +49,7 @@ def publish(
     _check(identifiers)
     if not PROJECT <= level <= VO:
         raise UsageFault(f"{level} is no level to publish to.", "Give 2, 3, 4 or 5.")
-    with publication(database, actor, reason) as archive:
+    with publication(database, actor, reason, is_rehearsal=is_rehearsal) as archive:
         products = archive.products(identifiers)
         changing = publishing.raised(products, archive.dependencies(products), level)
         named = {product.product_id for product in products}
@@ -53,7 +60,13 @@ def publish(
 
 
 def unpublish(
-    database: Database, actor: Actor, identifiers: Sequence[str], level: int = PROJECT, reason: str = ""
+    database: Database,
+    actor: Actor,
+    identifiers: Sequence[str],
+    level: int = PROJECT,
+    reason: str = "",
+    *,
+    is_rehearsal: bool = False,
 ) -> list[str]:
     """Lower products to a level, 2 at the lowest; return the identifiers of what was lowered.
 
@@ -62,7 +75,7 @@ def unpublish(
     """
     actor.require_scope(WRITE)
     _check(identifiers)
-    with publication(database, actor, reason) as archive:
+    with publication(database, actor, reason, is_rehearsal=is_rehearsal) as archive:
         products = archive.products(identifiers)
         changing = publishing.lowered(products, archive.referrers(products), level)
         archive.set_privileges(changing, lambda _: level)
@@ -70,7 +83,13 @@ def unpublish(
 
 
 def update_is_valid(
-    database: Database, actor: Actor, identifiers: Sequence[str], is_valid: bool, reason: str = ""
+    database: Database,
+    actor: Actor,
+    identifiers: Sequence[str],
+    is_valid: bool,
+    reason: str = "",
+    *,
+    is_rehearsal: bool = False,
 ) -> list[str]:
     """Invalidate products, or make them valid again; return the identifiers of what changed.
 
@@ -79,7 +98,7 @@ def update_is_valid(
     """
     actor.require_scope(WRITE)
     _check(identifiers)
-    with publication(database, actor, reason) as archive:
+    with publication(database, actor, reason, is_rehearsal=is_rehearsal) as archive:
         products = archive.products(identifiers)
         publishing.check_validity(products)
         changing = [product for product in products if product.is_valid != is_valid]
@@ -88,7 +107,13 @@ def update_is_valid(
 
 
 def release(
-    database: Database, actor: Actor, identifiers: Sequence[str], moment: datetime | None, reason: str = ""
+    database: Database,
+    actor: Actor,
+    identifiers: Sequence[str],
+    moment: datetime | None,
+    reason: str = "",
+    *,
+    is_rehearsal: bool = False,
 ) -> list[str]:
     """Say from when on everybody sees products; None takes that back, and so hides what was released by it.
 
@@ -99,14 +124,21 @@ def release(
     _check(identifiers)
     if moment is not None and moment.tzinfo is None:
         raise UsageFault("The release date has no time zone.", "Give UTC, as in 2027-01-01T00:00:00Z.")
-    with publication(database, actor, reason) as archive:
+    with publication(database, actor, reason, is_rehearsal=is_rehearsal) as archive:
         products = archive.products(identifiers)
         publishing.check_release(products)
         archive.set_release_date(products, moment)
     return _identifiers(products)
 
 
-def delete(database: Database, actor: Actor, identifiers: Sequence[str], reason: str = "") -> list[str]:
+def delete(
+    database: Database,
+    actor: Actor,
+    identifiers: Sequence[str],
+    reason: str = "",
+    *,
+    is_rehearsal: bool = False,
+) -> list[str]:
     """Delete the records of products. Their files stay on disk, and are not ingested again as they are.
 
     Raises:
@@ -114,7 +146,7 @@ def delete(database: Database, actor: Actor, identifiers: Sequence[str], reason:
     """
     actor.require_scope(WRITE)
     _check(identifiers)
-    with publication(database, actor, reason) as archive:
+    with publication(database, actor, reason, is_rehearsal=is_rehearsal) as archive:
         products = archive.products(identifiers)
         publishing.check_deletion(products, archive.referrers(products))
         archive.delete(products)

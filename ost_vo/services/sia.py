@@ -11,6 +11,7 @@ from ost_vo.access.context import Context
 from ost_vo.faults import FatalFault
 from ost_vo.services import datalink, formats, tap
 from ost_vo.services.archive import Archive
+from ost_vo.services.contexts import base_url
 from ost_vo.store import observations
 from ost_vo.store.results import AsyncResultStream, stream_async
 from ost_vo.vo import sia
@@ -44,14 +45,16 @@ async def query(archive: Archive, parameters: Parameters, context: Context) -> t
         "params": () if limit else sia.inputs("INPUT:"),
         "table": {"name": "observations"},
     }
-    descriptors = (_self_description(archive), datalink.descriptor(archive, "obs_publisher_did"))
+    base = base_url(archive, context)
+    descriptors = (_self_description(base), datalink.descriptor(base, "obs_publisher_did"))
     stream = await stream_async(
         archive.database.connection,
         observations.search(values, table.sql_name, conditions, limit),
         columns,
         form.encoder(limit, envelope, descriptors),
-        {"statement_timeout": f"{settings.sync_seconds}s", **context.database_settings()},
+        {"statement_timeout": f"{settings.transfer_seconds}s", **context.database_settings()},
         stall_seconds=settings.stall_seconds,
+        work_seconds=settings.sync_seconds,
     )
     return stream, media_type
 
@@ -63,6 +66,6 @@ def _obscore(archive: Archive) -> Table:
     return tables[0]
 
 
-def _self_description(archive: Archive) -> ServiceDescriptor:
-    params = (Param("standardID", STANDARD_ID), Param("accessURL", f"{archive.settings.base_url}/sia/query"))
+def _self_description(base: str) -> ServiceDescriptor:
+    params = (Param("standardID", STANDARD_ID), Param("accessURL", f"{base}/sia/query"))
     return ServiceDescriptor(None, params, sia.inputs(), "this", "Search for images and cubes (SIA 2.0)")

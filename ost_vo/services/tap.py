@@ -82,15 +82,18 @@ async def query(archive: Archive, parameters: Parameters, context: Context) -> t
 async def _stream(
     archive: Archive, prepared: Prepared, context: Context, uploaded: Uploads
 ) -> tuple[AsyncResultStream, str]:
-    limit = {"statement_timeout": f"{archive.settings.sync_seconds}s"}
+    settings = archive.settings
+    work = {"statement_timeout": f"{settings.sync_seconds}s"}
+    transfer = {"statement_timeout": f"{settings.transfer_seconds}s"}
     stream = await stream_async(
         archive.database.connection,
         prepared.translation.sql,
         prepared.translation.columns,
         prepared.encoder,
-        {**limit, **context.database_settings()},
-        stall_seconds=archive.settings.stall_seconds,
-        before=loading(uploaded, limit),
+        {**transfer, **context.database_settings()},
+        stall_seconds=settings.stall_seconds,
+        work_seconds=settings.sync_seconds,
+        before=loading(uploaded, work),
     )
     return stream, prepared.media_type
 

@@ -5,6 +5,7 @@ Source: TAP 1.1 section 2.3 (asynchronous queries); UWS 1.1 section 2.1.4 (execu
 
 from __future__ import annotations
 
+from ost_vo.faults import UsageFault
 from ost_vo.services import tap, uploads
 from ost_vo.services.archive import Archive
 from ost_vo.services.execution import Execution
@@ -22,7 +23,7 @@ def execute(archive: Archive, execution: Execution) -> list[Result]:
     """Run the query of a job.
 
     Raises:
-        UsageFault: a parameter or the query is wrong.
+        UsageFault: a parameter or the query is wrong, or the result is larger than a job may keep.
         TransientFault: it took longer than its execution duration, or the database is not available.
         FatalFault: the archive failed.
     """
@@ -55,5 +56,11 @@ def _write(archive: Archive, execution: Execution, prepared: tap.Prepared, uploa
     ):
         for chunk in chunks:
             file.write(chunk)
+            if file.tell() > archive.settings.job_result_bytes:
+                raise UsageFault(
+                    f"The result is larger than {archive.settings.job_result_bytes / 1e6:g} MB, the most that"
+                    " a job may keep.",
+                    "Ask for fewer rows or columns, or for a smaller format such as Parquet.",
+                )
         if chunks.fault:
             raise chunks.fault

@@ -1,19 +1,21 @@
 """The uploads of a query: where their documents are, and how they become tables that it can name.
 
-Documents that come with a request are kept beside the jobs under a name that cannot be guessed. In the
-parameters of the request, that name stands for the part: so an asynchronous job finds them when it runs.
+Documents that come with a request are kept in a directory of their own, under names that nobody can guess. In
+the parameters of the request, such a name stands for the part: so an asynchronous job finds it when it runs.
 
 Source: TAP 1.1 section 2.5.
 """
 
 from __future__ import annotations
 
+import gzip
 import io
 import re
 import secrets
 import shutil
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,7 +25,6 @@ from typing import BinaryIO, Protocol
 
 from ost_vo.faults import UsageFault
 from ost_vo.services import remote
-from ost_vo.services.execution import directory
 from ost_vo.settings import Settings
 from ost_vo.store import uploads as store
 from ost_vo.vo import upload_rows
@@ -37,6 +38,8 @@ _NAME_BYTES = 16
 _SUFFIX = ".upload"
 # A job may wait for its run until it is destroyed; a document without a job is garbage a day later [s].
 _DAY_SECONDS = 86_400
+_GZIP = b"\x1f\x8b"
+_CHUNK = 2**20
 
 
 class Load(Protocol):
@@ -74,12 +77,12 @@ def names(parameters: Parameters) -> set[str]:
 
 def keep(settings: Settings, file: BinaryIO) -> str:
     """Keep a document until it is discarded; return the value that stands for it in the parameters."""
-    root = directory(settings, "")
-    root.mkdir(parents=True, exist_ok=True)
+    root = directory(settings)
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
     _sweep(root, (settings.job_max_days + 1) * _DAY_SECONDS)
     name = secrets.token_hex(_NAME_BYTES)
     with _path(settings, name).open("xb") as copy:
-        shutil.copyfileobj(file, copy, 2**20)
+        shutil.copyfileobj(file, copy, _CHUNK)
     return f"upload:{name}"
 
 
@@ -100,16 +103,15 @@ def opened(settings: Settings, parameters: Parameters) -> Iterator[Uploads]:
     """Read the heads of the uploads, fetching those that are elsewhere, and keep the documents open.
 
     Raises:
-        UsageFault: UPLOAD is wrong, a document is missing, or it is no VOTable.
+        UsageFault: UPLOAD is wrong, a document is missing, or it is no table.
         TransientFault: a host does not answer.
     """
     with ExitStack() as files:
         found = []
         for source in vo.sources(parameters.all("UPLOAD")):
             file = files.enter_context(_document(settings, parameters, source))
-            head = vo.read_head(file, source.name)
-            options = upload_rows.copy_options(head.serialisation or "TABLEDATA")
-            found.append(store.Upload(source.name, head, options, partial(_rows, file, head, source.name)))
+            plain = files.enter_context(_uncompressed(file, source.name, settings.upload_bytes))
+            found.append(store.Upload(source.name, upload_rows.read(plain, source.name)))
         tables = tuple(store.table(upload, number) for number, upload in enumerate(found, 1))
         yield Uploads(tables, partial(_load, found) if found else None)
 
@@ -118,17 +120,44 @@ def _load(found: list[store.Upload], cursor: store.Cursor, settings: dict[str, s
     store.load(cursor, found, settings)
 
 
-def _rows(file: BinaryIO, head: vo.Head, name: str) -> Iterator[bytes]:
+def _uncompressed(file: BinaryIO, name: str, most: int) -> BinaryIO:
+    """Return a document without gzip around it, from its beginning.
+
+    Raises:
+        UsageFault: it is damaged, or larger than ``most`` bytes.
+    """
+    is_packed = file.read(len(_GZIP)) == _GZIP
     file.seek(0)
-    return upload_rows.batches(file, head, name)
+    if not is_packed:
+        return file
+    plain = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    try:
+        with gzip.open(file, "rb") as packed:
+            while chunk := packed.read(_CHUNK):
+                if plain.tell() + len(chunk) > most:
+                    raise UsageFault(
+                        f"The table {name} is larger than {most} bytes when unpacked.",
+                        "Upload fewer rows or columns.",
+                    )
+                plain.write(chunk)
+    except (OSError, EOFError, zlib.error) as error:
+        plain.close()
+        raise UsageFault(f"The table {name} is damaged gzip: {error}.", "Upload it again.") from None
+    except UsageFault:
+        plain.close()
+        raise
+    plain.seek(0)
+    return plain
+
+
+def directory(settings: Settings) -> Path:
+    """Return where documents are kept, which all web processes and workers share."""
+    return settings.state / "uploads"
 
 
 def _path(settings: Settings, name: str) -> Path:
-    """Return the file of a kept document: beside the directories of the jobs, of which none has a suffix.
-
-    All processes may write there; who removes the directories of jobs that are gone leaves files alone.
-    """
-    return directory(settings, name + _SUFFIX)
+    """Return the file of a kept document."""
+    return directory(settings) / (name + _SUFFIX)
 
 
 def _part(source: vo.Source) -> str | None:
@@ -164,7 +193,7 @@ def _inline(settings: Settings, values: list[str], source: vo.Source) -> BinaryI
     if not values:
         raise UsageFault(
             f"UPLOAD: the request has no part {part!r} for the table {source.name}.",
-            "Send a multipart/form-data POST, with the VOTable in a part of that name.",
+            "Send a multipart/form-data POST, with the table in a part of that name.",
         )
     kept = _KEPT.fullmatch(values[-1])
     if kept is None:

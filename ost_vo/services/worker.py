@@ -13,16 +13,16 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import structlog
 
 from ost_vo.access.context import Context
 from ost_vo.faults import FatalFault, Fault
-from ost_vo.services import tap_jobs
+from ost_vo.services import contexts, tap_jobs
 from ost_vo.services.archive import Archive
 from ost_vo.services.execution import Execution, Executor, directory
 from ost_vo.store.jobs import DELETED, Claim, JobStore
+from ost_vo.vo.parameters import Parameters
 from ost_vo.vo.uws import Failure, Phase, Result
 
 log = structlog.get_logger(__name__)
@@ -177,7 +177,10 @@ class Worker:
         claim = self._store.claim(list(self._executors), token, job_id)
         if claim is None:
             return False
-        with self._execution(claim) as execution:
+        context = self._context(claim)
+        if context is None:
+            return True
+        with self._execution(claim, context) as execution:
             # An abort between the claim and here has found nothing to cancel.
             if self._store.beat([token]) and not self._stopping.is_set():
                 self._run(claim, execution)
@@ -185,10 +188,20 @@ class Worker:
                 self._store.release(claim.job.id, claim.token)
         return True
 
+    def _context(self, claim: Claim) -> Context | None:
+        """Return the context as memberships are now; None, with the job in ERROR, where it may not be had."""
+        job = claim.job
+        try:
+            choice = contexts.choose(Parameters(job.parameters), contexts.stored_choice(claim.context))
+            return contexts.resolve(self._archive, job.owner_id or 0, choice)
+        except Fault as fault:
+            self._store.fail(claim, Phase.ERROR, Failure(fault.code, str(fault), fault.transient))
+            return None
+
     @contextmanager
-    def _execution(self, claim: Claim) -> Iterator[Execution]:
+    def _execution(self, claim: Claim, context: Context) -> Iterator[Execution]:
         where = directory(self._archive.settings, claim.job.id)
-        execution = Execution(claim.job, _context(claim.context), where)
+        execution = Execution(claim.job, context, where)
         self._running[claim.token] = execution
         try:
             yield execution
@@ -259,13 +272,3 @@ class Worker:
         names = os.listdir(root) if root.is_dir() else []
         for name in set(names) - self._store.existing(names):
             shutil.rmtree(root / name, ignore_errors=True)
-
-
-def _context(values: Mapping[str, Any]) -> Context:
-    """Return the context that was written as JSON, which has no tuples."""
-    return Context(
-        user_id=values["user_id"],
-        scope_project_ids=tuple(values["scope_project_ids"]),
-        member_project_ids=tuple(values["member_project_ids"]),
-        min_privileges=values["min_privileges"],
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ost_vo.access.context import LOWEST, Choice, Context
+from ost_vo.access.publishing import WORLD
 from ost_vo.faults import AuthenticationFault, AuthorizationFault
 from ost_vo.store.connections import Database
 from ost_vo.store.transactions import reading
@@ -30,13 +31,17 @@ def resolve(database: Database, user_id: int, choice: Choice, base_url: str) -> 
         base_url: the archive's public URL.
 
     Raises:
-        AuthenticationFault: an anonymous caller chose a project; or the user is no longer active.
+        AuthenticationFault: an anonymous caller chose a project, or came in by a URL with a level below 4;
+            or the user is no longer active.
         AuthorizationFault: the project is not one that the user is a member of, or there is none such.
     """
     prefix_url = f"{base_url}{choice.prefix}" if choice.prefix else ""
     if not user_id:
         if choice.project:
             raise AuthenticationFault(f"The project {choice.project} is for its members.", "Log in first.")
+        if choice.prefix and choice.privileges is not None and choice.privileges < WORLD:
+            # So that clients that log in only where they must have a URL that makes them.
+            raise AuthenticationFault("Levels below 4 are for users of the archive.", "Log in first.")
         return Context(min_privileges=choice.privileges or LOWEST, base_url=prefix_url, choice=choice)
     with reading(database) as cursor:
         cursor.execute(_MEMBERSHIPS, {"user": user_id, "project": choice.project or None})

@@ -29,7 +29,7 @@ Parameter = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job about to be created; the attributes are those of :class:`Job`, and the context it will run in."""
+    """A job about to be created; the attributes are those of :class:`Job`, and the choice of its context."""
 
     id: str
     kind: str
@@ -48,7 +48,7 @@ class Claim:
 
     Attributes:
         job: as it was when it began to execute.
-        context: of the caller who created it.
+        context: what the caller who created it had chosen.
         token: of this attempt.
     """
 
@@ -97,7 +97,7 @@ class JobStore:
     def listing(
         self,
         kind: str,
-        owner_id: int | None,
+        owner_id: int,
         phases: Iterable[Phase],
         after: datetime | None,
         last: int | None,
@@ -106,7 +106,7 @@ class JobStore:
 
         Args:
             kind: of the jobs.
-            owner_id: whose; None for those of anonymous callers.
+            owner_id: whose.
             phases: the phases that count.
             after: only those created later, None for all.
             last: this many at most, None for all.
@@ -121,12 +121,21 @@ class JobStore:
         statement = """
             SELECT jobs.*, users.name AS owner
             FROM archive.jobs LEFT JOIN archive.users ON users.user_id = jobs.owner_id
-            WHERE kind = %(kind)s AND owner_id IS NOT DISTINCT FROM %(owner)s AND phase = ANY (%(phases)s)
+            WHERE kind = %(kind)s AND owner_id = %(owner)s AND phase = ANY (%(phases)s)
                 AND (%(after)s::timestamptz IS NULL OR jobs.created > %(after)s)
             ORDER BY jobs.created DESC, job_id LIMIT %(last)s"""
         with self._transaction() as cursor:
             cursor.execute(statement, values)
             return [_job(row) for row in cursor.fetchall()]
+
+    def queued(self, kind: str, owner_id: int | None) -> int:
+        """Return how many jobs of one kind and owner, None for anonymous callers, wait to be run."""
+        statement = """
+            SELECT count(*) FROM archive.jobs
+            WHERE phase = 'QUEUED' AND kind = %s AND owner_id IS NOT DISTINCT FROM %s"""
+        with self._transaction() as cursor:
+            cursor.execute(statement, (kind, owner_id))
+            return sum(row[0] for row in cursor.fetchall())
 
     def queue(self, job_id: str) -> bool:
         """Commit a job that is PENDING or HELD for execution; return whether it was."""

@@ -20,10 +20,10 @@ ROLES = {
 }
 
 # PostgreSQL evaluates a condition inside a security_barrier view, where an index can serve it, only when the
-# condition's function is LEAKPROOF. These compare positions and regions. In pg_sphere's current source, point
-# in polygon and circle against polygon are arithmetic without side effects, and no error text of point.c,
-# circle.c and polygon.c on these paths holds a value (spoly_contains_point gives up after 10,000 random
-# rotations, with a fixed text). Not read yet: polygon against polygon, and the source as Debian ships it.
+# condition's function is LEAKPROOF. These compare positions and regions. In pg_sphere's source as of November
+# 2021, which Debian packages, all of them are arithmetic without side effects (point.c, circle.c, line.c,
+# polygon.c, euler.c), and no error text on these paths holds a value: spoly_contains_point alone can fail,
+# with a fixed text, after 10,000 random rotations.
 LEAKPROOF = (
     "spoint_contained_by_circle(spoint, scircle)",
     "spoint_contained_by_circle_com(scircle, spoint)",
@@ -40,6 +40,28 @@ LEAKPROOF = (
     "spoly_contains_polygon_com(spoly, spoly)",
 )
 
+# pg_sphere leaves all its functions PARALLEL UNSAFE, and one such function keeps PostgreSQL from reading any
+# table of the query with several processes, as joins with uploads do. Read for this, in the same source:
+# point.c, circle.c, polygon.c, line.c, euler.c and vector3d.c hold no variable of file scope and no static
+# one of a function. rand(), which spoly_contains_point seeds itself, and the cache of the last key of an
+# index (gq_cache.c) are the process's own. The state of the output functions (output.c) and of the parser
+# (sbuffer.c) is not for these functions.
+PARALLEL_SAFE = (
+    *LEAKPROOF,
+    "spoint(float8, float8)",
+    "long(spoint)",
+    "lat(spoint)",
+    "x(spoint)",
+    "y(spoint)",
+    "z(spoint)",
+    "scircle(spoint, float8)",
+    "center(scircle)",
+    "radius(scircle)",
+    "spoint_equal(spoint, spoint)",
+    "dist(spoint, spoint)",
+    "scircle_overlap(scircle, scircle)",
+)
+
 
 def provision(connection: Connection, database: str) -> None:
     """Prepare a database for the migrations; may be run again at any time.
@@ -53,6 +75,8 @@ def provision(connection: Connection, database: str) -> None:
         cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_sphere")
         for function in LEAKPROOF:
             cursor.execute(f"ALTER FUNCTION {function} LEAKPROOF")
+        for function in PARALLEL_SAFE:
+            cursor.execute(f"ALTER FUNCTION {function} PARALLEL SAFE")
         # set_config is how the service says who asks: a query must not be able to say it, too.
         cursor.execute("REVOKE EXECUTE ON FUNCTION pg_catalog.set_config(text, text, bool) FROM PUBLIC")
         cursor.execute(

@@ -95,8 +95,8 @@ class Publication:
 
     def set_privileges(self, products: Sequence[Held], level: Callable[[Held], int]) -> None:
         """Give each product a level."""
-        for held in products:
-            self._update("privileges", level(held), [held])
+        for wanted in sorted({level(held) for held in products}):
+            self._update("privileges", wanted, [held for held in products if level(held) == wanted])
 
     def set_valid(self, products: Sequence[Held], is_valid: bool) -> None:
         """Make products valid or invalid."""
@@ -141,13 +141,16 @@ class Publication:
 
 
 @contextmanager
-def publication(database: Database, actor: Actor, reason: str) -> Iterator[Publication]:
+def publication(
+    database: Database, actor: Actor, reason: str, *, is_rehearsal: bool = False
+) -> Iterator[Publication]:
     """Yield the products for one change by an actor; commit at the end, or leave all as it was.
 
     Args:
         database: of the role ost_accounts.
         actor: who does it.
         reason: why, for the audit log.
+        is_rehearsal: whether to leave all as it was in any case.
     """
     widest = None
     if not actor.is_operator:
@@ -157,3 +160,5 @@ def publication(database: Database, actor: Actor, reason: str) -> Iterator[Publi
             apply(cursor, widest.visibility_settings())
         cursor.execute(_LOCK)
         yield Publication(cursor, actor)
+        if is_rehearsal:
+            cursor.connection.rollback()

@@ -4,6 +4,9 @@ A reader thread runs ``COPY (query) TO STDOUT``, lets an encoder turn the stream
 the chunks into a bounded channel, from which a synchronous or an asynchronous iterator takes them. So memory
 stays bounded whatever the size of the result, a client that goes away ends the query, and one that stops
 reading loses the connection after a while.
+
+Three limits hold: how long the database works, which leaves out the time in which the client lets the reader
+wait; how long the client may take nothing; and PostgreSQL's ``statement_timeout`` over all of it.
 """
 
 from __future__ import annotations
@@ -16,14 +19,15 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from types import TracebackType
-from typing import Protocol
 
 import psycopg2
 import structlog
 from psycopg2 import errorcodes, extensions
 
 from ost_vo.faults import FatalFault, Fault, TransientFault, UsageFault
+from ost_vo.store.clock import Clock
 from ost_vo.vo.columns import Column
+from ost_vo.vo.encoder import Encoder
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +47,8 @@ _LIMIT_REACHED = 0.95
 
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
+_CLOCK = Clock()
+
 _DATA_FAULTS = {
     errorcodes.DIVISION_BY_ZERO: "The query divides by zero.",
     errorcodes.NUMERIC_VALUE_OUT_OF_RANGE: "The query computes a number out of the range of its type.",
@@ -58,31 +64,6 @@ _GEOMETRY = re.compile(
     r"((?:sphere(?:point|circle|line|poly)|spoly|radius must)[^\n]*?)[.\s]*$", re.MULTILINE
 )
 _DATA_HINT = "Exclude the rows for which it cannot be computed in the WHERE clause."
-
-
-class Encoder(Protocol):
-    """What turns a COPY stream into a document; see the modules ``binary2``, ``tabledata`` and ``delimited``.
-
-    Attributes:
-        content_type: media type of the document.
-        copy_options: the options of the COPY statement.
-        rows: rows written so far.
-        overflowed: whether the query had more rows than the encoder's limit.
-    """
-
-    content_type: str
-    copy_options: str
-    rows: int
-    overflowed: bool
-
-    def begin(self, columns: Sequence[Column]) -> bytes:
-        """Return what precedes the first row."""
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Return what the next bytes of the COPY stream become; it may be empty."""
-
-    def end(self, *, overflowed: bool = False, error: Fault | None = None) -> bytes:
-        """Return what follows the last row; raise the error if the document cannot tell it."""
 
 
 class _ClosedError(Exception):
@@ -178,6 +159,7 @@ class _Reader:
         encoder: Encoder,
         settings: Mapping[str, str],
         stall_seconds: float,
+        work_seconds: float | None,
         channel: _Channel,
         before: Before | None,
     ) -> None:
@@ -187,6 +169,7 @@ class _Reader:
         self._encoder = encoder
         self._settings = settings
         self._stall_seconds = stall_seconds
+        self._work_seconds = work_seconds
         self._channel = channel
         self._before = before
         self._waiting_head = encoder.begin(columns)
@@ -197,6 +180,10 @@ class _Reader:
         self._lock = threading.Lock()
         self._running: extensions.connection | None = None
         self._since = time.monotonic()
+        # Time spent waiting for the client [s], and since when it waits now.
+        self._waited = 0.0
+        self._waits_since: float | None = None
+        self._expired = False
         self.thread = threading.Thread(target=self._run, name="result", daemon=True)
 
     def cancel(self) -> None:
@@ -204,6 +191,19 @@ class _Reader:
         if not self._channel.close():
             return
         with self._lock:
+            if self._running is not None:
+                _cancel(self._running)
+
+    def left(self) -> float:
+        """Return for how long the database may work on [s]; waiting for the client takes nothing of it."""
+        now, waits_since = time.monotonic(), self._waits_since
+        waited = self._waited + (now - waits_since if waits_since is not None else 0.0)
+        return (self._work_seconds or 0.0) - (now - self._since - waited)
+
+    def expire(self) -> None:
+        """Stop the query, since the database has worked on it for too long."""
+        with self._lock:
+            self._expired = True
             if self._running is not None:
                 _cancel(self._running)
 
@@ -237,10 +237,13 @@ class _Reader:
                     self._before(cursor)
                 _apply(cursor, self._settings)
                 self._since = time.monotonic()
+                if self._work_seconds is not None:
+                    _CLOCK.watch(self)
                 # COPY takes no bind parameters; the statement is generated from a syntax tree.
                 cursor.copy_expert(f"COPY ({self._sql}) TO STDOUT ({self._encoder.copy_options})", self)
             self._flush()
         finally:
+            _CLOCK.forget(self)
             self._release(connection)
 
     def _admit(self, connection: extensions.connection) -> None:
@@ -274,6 +277,7 @@ class _Reader:
             self._send(text)
 
     def _send(self, text: bytes) -> None:
+        self._waits_since = begin = time.monotonic()
         try:
             self._channel.put(self._head() + text, self._stall_seconds)
         except TimeoutError:
@@ -281,6 +285,9 @@ class _Reader:
                 f"The client took nothing of the result for {self._stall_seconds:g} s.",
                 "Ask for fewer rows, or run the query as an asynchronous job.",
             ) from None
+        finally:
+            self._waits_since = None
+            self._waited += time.monotonic() - begin
 
     def _head(self) -> bytes:
         head, self._waiting_head = self._waiting_head, b""
@@ -288,19 +295,32 @@ class _Reader:
         return head
 
     def _finish(self) -> None:
+        """Send the end of the document; nobody has the connection any more."""
         if self.fault is not None and not self._begun:
             self._channel.end(b"", self.fault)
             return
         try:
-            last = self._encoder.end(error=self.fault)
+            last = b""
+            for part in self._encoder.ending(error=self.fault):
+                if last:
+                    self._send(last)
+                last = part
+        except _ClosedError:
+            self._channel.end(b"")
         except Fault as fault:
             self._channel.end(b"", fault)
+        except Exception:  # as in _run
+            log.exception("result not finished")
+            self._channel.end(b"", FatalFault("The archive failed to finish the result."))
         else:
             self._channel.end(self._head() + last)
 
     def _note(self, error: psycopg2.Error) -> None:
         if self._channel.closed:
             log.info("result cancelled", rows=self._encoder.rows)
+            return
+        if self._expired:
+            self.fault = _out_of_time(self._work_seconds)
             return
         limit = _seconds(self._settings.get("statement_timeout", ""))
         late = limit is not None and time.monotonic() - self._since >= _LIMIT_REACHED * limit
@@ -422,6 +442,7 @@ def stream(
     settings: Mapping[str, str],
     *,
     stall_seconds: float = 60.0,
+    work_seconds: float | None = None,
     before: Before | None = None,
 ) -> ResultStream:
     """Run a query; return an iterator over its document once the first rows, or the end, are there.
@@ -433,6 +454,8 @@ def stream(
         encoder: a new encoder; with a limit, the query asks for one row more.
         settings: PostgreSQL settings for the transaction: context, role, ``statement_timeout``.
         stall_seconds: how long the client may take nothing before the query is cancelled (s).
+        work_seconds: how long the database may work, without the time in which the client is waited for (s);
+            None for no limit but ``statement_timeout``, which counts that time too.
         before: called with a cursor of the transaction before it gets the settings; done when this returns.
 
     Returns:
@@ -445,7 +468,7 @@ def stream(
         FatalFault: anything else, which the log tells.
     """
     channel = _Channel()
-    reader = _Reader(source, sql, columns, encoder, settings, stall_seconds, channel, before)
+    reader = _Reader(source, sql, columns, encoder, settings, stall_seconds, work_seconds, channel, before)
     return ResultStream(reader, channel)
 
 
@@ -457,13 +480,14 @@ async def stream_async(
     settings: Mapping[str, str],
     *,
     stall_seconds: float = 60.0,
+    work_seconds: float | None = None,
     before: Before | None = None,
 ) -> AsyncResultStream:
     """Do the same as :func:`stream` for code in an event loop."""
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     channel = _Channel(lambda: _wake(loop, ready))
-    reader = _Reader(source, sql, columns, encoder, settings, stall_seconds, channel, before)
+    reader = _Reader(source, sql, columns, encoder, settings, stall_seconds, work_seconds, channel, before)
     result = AsyncResultStream(reader, channel, ready)
     await result.open()
     return result
@@ -499,6 +523,13 @@ def _stopped(limit: float | None) -> Fault:
         return TransientFault("The query was stopped by the archive.", "Try again later.")
     return TransientFault(
         f"The query and the transfer of its result took longer than the limit of {limit:g} s.",
+        "Narrow the query, or run it as an asynchronous job.",
+    )
+
+
+def _out_of_time(limit: float | None) -> Fault:
+    return TransientFault(
+        f"The database worked on the query for longer than the limit of {limit or 0:g} s.",
         "Narrow the query, or run it as an asynchronous job.",
     )
 

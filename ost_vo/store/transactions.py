@@ -12,6 +12,9 @@ from ost_vo.access.actor import Actor
 from ost_vo.faults import ConflictFault, FatalFault, Fault, TransientFault, UsageFault
 from ost_vo.store.connections import Database
 
+# What a use case hands on to the store, without knowing PostgreSQL.
+Cursor = DictCursor
+
 # SQLSTATEs of transactions that another one got in the way of; trying again helps.
 _COLLISIONS = ("40001", "40P01", "55P03", "57014")
 
@@ -55,6 +58,11 @@ def transaction(database: Database, settings: Mapping[str, str]) -> Iterator[Dic
                 yield cursor
         except psycopg2.Error as error:
             raise _fault(error) from error
+        except ValueError as error:
+            # psycopg2's own word for a text that PostgreSQL cannot hold.
+            if "NUL" not in str(error):
+                raise
+            raise UsageFault("A text has a NUL character in it.", "Leave it out.") from error
 
 
 def apply(cursor: DictCursor, settings: Mapping[str, str]) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg2
@@ -19,13 +19,13 @@ from psycopg2.extensions import cursor as Cursor
 
 from ost_vo.faults import Fault, UsageFault
 from ost_vo.vo.adql.values import quoted_name
-from ost_vo.vo.columns import Table
-from ost_vo.vo.uploads import SCHEMA, Field, Head
+from ost_vo.vo.upload_rows import Document
+from ost_vo.vo.uploads import SCHEMA, Field, Head, Needs, UploadedTable
 
 # Bytes handed to libpq at a time.
 COPY_CHUNK = 256 * 1024
 
-_POINT = "position_of_upload"
+_POINT, _ROW = "position_of_upload", "row_of_upload"
 _PLACE = re.compile(r"COPY \w+, line (\d+)(?:, column c(\d+))?")
 _MIXED = (errorcodes.DATETIME_FIELD_OVERFLOW, errorcodes.INVALID_DATETIME_FORMAT)
 
@@ -36,18 +36,21 @@ class Upload:
 
     Attributes:
         name: below TAP_UPLOAD.
-        head: its columns.
-        copy_options: of the COPY statement that takes the rows.
-        rows: returns the rows as pieces of a COPY stream.
+        document: its columns and rows.
+        needs: what the query wants of the table, known once it is translated.
     """
 
     name: str
-    head: Head
-    copy_options: str
-    rows: Callable[[], Iterator[bytes]]
+    document: Document
+    needs: Needs = field(default_factory=Needs)
+
+    @property
+    def head(self) -> Head:
+        """The columns."""
+        return self.document.head
 
 
-def table(upload: Upload, number: int) -> Table:
+def table(upload: Upload, number: int) -> UploadedTable:
     """Return an upload as a table that queries may name.
 
     Args:
@@ -55,15 +58,21 @@ def table(upload: Upload, number: int) -> Table:
         number: its place among the uploads of the query, from 1 on.
     """
     columns = tuple(item.column for item in upload.head.fields)
+    names = {column.name for column in columns}
+    row = _unused(_ROW, names)
     stored = [f"c{place} AS {quoted_name(column.name)}" for place, column in enumerate(columns, 1)]
+    stored.append(f"ctid AS {row}")
     point = None
     if upload.head.position:
         longitude, latitude = (columns[place].name for place in upload.head.position)
-        name = _unused(_POINT, {column.name for column in columns})
-        stored.append(f"position AS {quoted_name(name)}")
+        name = _unused(_POINT, names)
+        stored.append(f"{_position(upload.head.position)} AS {name}")
         point = (longitude, latitude, name)
     subquery = f"(SELECT {', '.join(stored)} FROM {_relation(number)})"  # noqa: S608 - names made here
-    return Table(SCHEMA, upload.name, columns, sql_name=subquery, point=point)
+    return UploadedTable(
+        SCHEMA, upload.name, columns, sql_name=subquery, point=point,
+        rows=upload.document.count, row=row, needs=upload.needs,
+    )  # fmt: skip
 
 
 def load(cursor: Cursor, uploads: Sequence[Upload], settings: dict[str, str]) -> None:
@@ -84,8 +93,13 @@ def load(cursor: Cursor, uploads: Sequence[Upload], settings: dict[str, str]) ->
         _create(cursor, upload, number)
         _copy(cursor, upload, number)
         _read_moments(cursor, upload, number)
-        _store_position(cursor, upload, number)
+        _index_position(cursor, upload, number)
         _finish(cursor, number)
+    # Cells of positions have no statistics: PostgreSQL would rather sort both tables than hash one.
+    cursor.execute("SET LOCAL enable_mergejoin TO off")
+    # Several processes read the other table sooner. It is large where PostgreSQL thinks of them at all, and
+    # the cost of a join by cells is estimated so much too high that it hides what they save.
+    cursor.execute("SET LOCAL parallel_setup_cost TO 0; SET LOCAL parallel_tuple_cost TO 0.01")
 
 
 def _relation(number: int) -> str:
@@ -103,13 +117,11 @@ def _loaded_type(item: Field) -> str:
 
 
 def _copy(cursor: Cursor, upload: Upload, number: int) -> None:
-    if upload.head.serialisation is None:
-        return
     columns = ", ".join(f"c{place}" for place in range(1, len(upload.head.fields) + 1))
-    source = _Pieces(upload.rows())
+    source = _Pieces(upload.document.rows())
     try:
         cursor.copy_expert(
-            f"COPY {_relation(number)} ({columns}) FROM STDIN ({upload.copy_options})",
+            f"COPY {_relation(number)} ({columns}) FROM STDIN ({upload.document.copy_options})",
             io.BufferedReader(source, COPY_CHUNK),
             size=COPY_CHUNK,
         )
@@ -128,37 +140,71 @@ def _read_moments(cursor: Cursor, upload: Upload, number: int) -> None:
         return
     cursor.execute("SET LOCAL timezone TO 'UTC'")
     for place in moments:
-        try:
-            cursor.execute(
-                f"ALTER TABLE {_relation(number)} ALTER c{place} TYPE timestamp with time zone "
-                f"USING NULLIF(btrim(c{place}), '')::timestamp with time zone"
-            )
-        except psycopg2.Error as error:
-            if (error.pgcode or "") not in _MIXED:
-                raise
+        message = _failure(
+            cursor,
+            f"ALTER TABLE {_relation(number)} ALTER c{place} TYPE timestamp with time zone "
+            f"USING {_moment(place)}",
+        )
+        if message:
+            row = _first_wrong(cursor, number, place)
             raise UsageFault(
-                f"Column {upload.head.fields[place - 1].column.name} of the table {upload.name}: "
-                f"{error.diag.message_primary}.",
+                f"Row {row}, column {upload.head.fields[place - 1].column.name} of the table {upload.name}: "
+                f"{message}.",
                 "Write moments as 2026-11-21T22:13:00.5.",
-            ) from None
+            )
     cursor.execute("SET LOCAL timezone TO DEFAULT")
 
 
-def _store_position(cursor: Cursor, upload: Upload, number: int) -> None:
-    """Add the point of each row with its index.
+def _moment(place: int) -> str:
+    return f"NULLIF(btrim(c{place}), '')::timestamp with time zone"
 
-    After the COPY, because COPY's binary format looks for a binary form of every column's type, and spoint
-    has none.
-    """
-    if upload.head.position is None:
-        return
-    longitude, latitude = (f"c{place + 1}::float8" for place in upload.head.position)
+
+def _failure(cursor: Cursor, statement: str) -> str:
+    """Run a statement that reads moments; return what is wrong with one of them, empty if nothing is."""
+    cursor.execute("SAVEPOINT moments")
+    try:
+        cursor.execute(statement)
+    except psycopg2.Error as error:
+        if (error.pgcode or "") not in _MIXED:
+            raise
+        cursor.execute("ROLLBACK TO moments")
+        return error.diag.message_primary or "It is no moment"
+    cursor.execute("RELEASE moments")
+    return ""
+
+
+def _first_wrong(cursor: Cursor, number: int, place: int) -> int:
+    """Return the number of the first row whose text is no moment, by halving the rows that it is among."""
+    cursor.execute("SET LOCAL synchronize_seqscans TO off")
+    cursor.execute(f"SELECT count(*) FROM {_relation(number)}")  # noqa: S608 - names made here
+    (high,) = cursor.fetchone() or (0,)
+    low = 0
+    while high - low > 1:
+        half = (low + high) // 2
+        part = f"SELECT c{place} FROM {_relation(number)} LIMIT {half - low} OFFSET {low}"  # noqa: S608
+        if _failure(cursor, f"SELECT count({_moment(place)}) FROM ({part}) AS part"):  # noqa: S608
+            high = half
+        else:
+            low = half
+    return high
+
+
+def _position(position: tuple[int, int]) -> str:
+    """Return SQL for the point of a row, NULL where there is none; it is not stored, as this is as quick."""
+    longitude, latitude = (f"c{place + 1}::float8" for place in position)
     # NaN sorts above Infinity, so it is left out as well.
     finite = f"{longitude} < 'Infinity' AND {longitude} > '-Infinity' AND {latitude} BETWEEN -90 AND 90"
-    point = f"CASE WHEN {finite} THEN spoint(radians({longitude}), radians({latitude})) END"
-    relation = _relation(number)
-    cursor.execute(f"ALTER TABLE {relation} ADD position spoint GENERATED ALWAYS AS ({point}) STORED")
-    cursor.execute(f"CREATE INDEX ON {relation} USING gist (position) WHERE position IS NOT NULL")
+    return f"CASE WHEN {finite} THEN spoint(radians({longitude}), radians({latitude})) END"
+
+
+def _index_position(cursor: Cursor, upload: Upload, number: int) -> None:
+    """Index the points if the query wants it: that takes longer than all the rest."""
+    if upload.head.position is not None and upload.needs.index:
+        point = f"({_position(upload.head.position)})"
+        cursor.execute(
+            f"CREATE INDEX upload_{number}_position ON {_relation(number)} USING gist ({point}) "
+            f"WHERE {point} IS NOT NULL"
+        )
 
 
 def _finish(cursor: Cursor, number: int) -> None:

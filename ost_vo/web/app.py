@@ -17,10 +17,14 @@ from ost_vo.faults import Fault
 from ost_vo.services import description
 from ost_vo.services.archive import Archive
 from ost_vo.services.engine import Engine
+from ost_vo.services.logins import Logins
 from ost_vo.settings import Settings
 from ost_vo.vo import adql, binary2, tabledata, upload_rows
-from ost_vo.web import datalink, errors, files, pages, sia, tap, vosi
+from ost_vo.web import datalink, errors, files, login, pages, sia, tap, vosi
+from ost_vo.web.api import application as api
+from ost_vo.web.authentication import Authentication, PasswordDesk
 from ost_vo.web.compression import Compression
+from ost_vo.web.prefix import ContextPrefix
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
@@ -36,6 +40,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
         archive = Archive.open(chosen)
         app.state.archive = archive
         app.state.engine = engine = _engine(archive)
+        app.state.logins = logins = Logins(archive.accounts_database, chosen)
+        app.state.password_desk = PasswordDesk(logins)
         binary2.warm()
         tabledata.warm()
         upload_rows.warm()
@@ -55,10 +61,13 @@ def create_app(settings: Settings | None = None) -> Starlette:
             *datalink.routes,
             *vosi.routes("/datalink", description.datalink_capabilities),
             *files.routes,
+            *login.routes,
+            *api.routes,
             Route("/availability", vosi.availability),
         ],
         middleware=[
-            # Web clients such as Aladin Lite come from other sites; nothing here depends on cookies yet.
+            # Web clients such as Aladin Lite come from other sites. They may show a token, and read what is
+            # public; browsers let them see no answer to a cookie, because credentials are not allowed here.
             Middleware(
                 CORSMiddleware,
                 allow_origins=["*"],
@@ -66,6 +75,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
                 allow_headers=["*"],
                 expose_headers=["*"],
             ),
+            Middleware(ContextPrefix),
+            Middleware(Authentication, settings=chosen),
             Middleware(Compression),
         ],
         exception_handlers={

@@ -1,8 +1,8 @@
 """Compression of answers for clients whose Accept-Encoding names gzip or zstd, and for no others.
 
 Every chunk of a streamed answer is flushed, so that compression delays no row. What offers byte ranges is
-never compressed, that is the files of the archive, most of which are already, and the results of jobs: a
-transfer of them can be resumed, and its length is known.
+not compressed: the files of the archive, most of which are already. The results of jobs are files too; for
+them, a client chooses between compression and ranges (:func:`negotiate`).
 
 Source: RFC 9110 section 8.4 (Content-Encoding) and 12.5.3 (Accept-Encoding); RFC 8878 (zstd).
 """
@@ -89,6 +89,24 @@ class Compression:
         await self._app(scope, receive, send)
 
 
+def negotiate(request: Headers, response: MutableHeaders) -> None:
+    """Let a file that offers ranges be compressed where the client asks for that and for no range.
+
+    The compressed answer offers no ranges, since their places would be others than in the file. Its ETag is
+    weak, so that no If-Range takes a piece of the file for its continuation (RFC 9110 section 13.1.5).
+
+    Args:
+        request: headers of the request.
+        response: headers of the answer with the file, changed here.
+    """
+    if not _is_document(response):
+        return
+    response.add_vary_header("Accept-Encoding")
+    if "range" not in request and preferred(request.get("accept-encoding", "")):
+        del response["Accept-Ranges"]
+        response["ETag"] = f"W/{response['ETag']}"
+
+
 def preferred(accept_encoding: str) -> str | None:
     """Return the coding that a client wants most of those known here; None for uncompressed.
 
@@ -132,7 +150,8 @@ class _Sender:
         headers = MutableHeaders(scope=message)
         if not _compressible(headers):
             return
-        headers.add_vary_header("Accept-Encoding")
+        if "accept-encoding" not in headers.get("Vary", "").lower():
+            headers.add_vary_header("Accept-Encoding")
         if self._coding is None:
             return
         self._compressor = _CODINGS[self._coding]()
@@ -146,11 +165,14 @@ class _Sender:
         return text if message.get("more_body") else text + self._compressor.end()
 
 
+def _is_document(headers: MutableHeaders) -> bool:
+    return headers.get("Content-Type", "").partition(";")[0].strip().lower() in _TYPES
+
+
 def _compressible(headers: MutableHeaders) -> bool:
-    media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     length = headers.get("Content-Length")
     return (
-        media_type in _TYPES
+        _is_document(headers)
         and "Content-Encoding" not in headers
         and "Accept-Ranges" not in headers
         and (length is None or int(length) >= _SHORTEST)

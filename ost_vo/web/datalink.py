@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ost_vo.access.context import ANONYMOUS
 from ost_vo.faults import UsageFault
 from ost_vo.services import datalink, files
 from ost_vo.services.archive import Archive
+from ost_vo.web.authentication import context_of
 from ost_vo.web.files import respond
 from ost_vo.web.parameters import read
 
@@ -18,7 +18,9 @@ from ost_vo.web.parameters import read
 async def links(request: Request) -> Response:
     """List the links of data sets."""
     archive: Archive = request.app.state.archive
-    document, media_type = await run_in_threadpool(datalink.links, archive, await read(request), ANONYMOUS)
+    parameters = await read(request)
+    context = await context_of(request, parameters)
+    document, media_type = await run_in_threadpool(datalink.links, archive, parameters, context)
     # Not as media_type: clients compare the text, and Starlette would add a charset to text/xml.
     return Response(document, headers={"Content-Type": media_type})
 
@@ -26,10 +28,12 @@ async def links(request: Request) -> Response:
 async def file(request: Request) -> Response:
     """Send the file of the data set with the given ID."""
     archive: Archive = request.app.state.archive
-    identifier = (await read(request)).one("ID")
+    parameters = await read(request)
+    identifier = parameters.one("ID")
     if identifier is None:
         raise UsageFault("The parameter ID is missing.", "Give the obs_publisher_did of a data set.")
-    return respond(request, await run_in_threadpool(files.open_identifier, archive, identifier, ANONYMOUS))
+    context = await context_of(request, parameters)
+    return respond(request, await run_in_threadpool(files.open_identifier, archive, identifier, context))
 
 
 routes = [

@@ -17,10 +17,11 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from ost_vo.access.context import ANONYMOUS
 from ost_vo.services import files
 from ost_vo.services.archive import Archive
 from ost_vo.services.files import Download
+from ost_vo.web.authentication import context_of
+from ost_vo.web.parameters import read
 
 _RANGES = re.compile(r"bytes[ \t]*=(.*)", re.IGNORECASE)
 _RANGE = re.compile(r"[ \t]*(?:([0-9]{1,18})-([0-9]{1,18})?|-([0-9]{1,18}))[ \t]*")
@@ -33,7 +34,8 @@ async def file(request: Request) -> Response:
     """Send the file with the path that the URL names."""
     archive: Archive = request.app.state.archive
     path = request.path_params["path"]
-    return respond(request, await run_in_threadpool(files.open_path, archive, path, ANONYMOUS))
+    context = await context_of(request, await read(request))
+    return respond(request, await run_in_threadpool(files.open_path, archive, path, context))
 
 
 def respond(request: Request, download: Download) -> Response:

@@ -7,16 +7,18 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from ost_vo.access.context import ANONYMOUS
 from ost_vo.services import sia
 from ost_vo.services.archive import Archive
+from ost_vo.web.authentication import context_of
 from ost_vo.web.parameters import read
 
 
 async def query(request: Request) -> Response:
     """Search for images and cubes, and stream what is found."""
     archive: Archive = request.app.state.archive
-    stream, media_type = await sia.query(archive, await read(request), ANONYMOUS)
+    parameters = await read(request)
+    context = await context_of(request, parameters)
+    stream, media_type = await sia.query(archive, parameters, context)
     return StreamingResponse(
         stream, headers={"Content-Type": media_type}, background=BackgroundTask(stream.close)
     )

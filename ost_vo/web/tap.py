@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from ost_vo.access.context import ANONYMOUS
 from ost_vo.services import description, tap, tap_jobs
 from ost_vo.services.archive import Archive
 from ost_vo.web import pages, uws, vosi
+from ost_vo.web.authentication import context_of
 from ost_vo.web.disconnection import while_connected
 from ost_vo.web.parameters import read
 
@@ -19,7 +19,8 @@ async def sync(request: Request) -> Response:
     """Run a query and stream its result."""
     archive: Archive = request.app.state.archive
     parameters = await read(request)
-    stream, media_type = await while_connected(request, tap.query(archive, parameters, ANONYMOUS))
+    context = await context_of(request, parameters)
+    stream, media_type = await while_connected(request, tap.query(archive, parameters, context))
     return StreamingResponse(
         stream, headers={"Content-Type": media_type}, background=BackgroundTask(stream.close)
     )

@@ -13,14 +13,17 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from ost_vo.access.context import ANONYMOUS, Context
+from ost_vo.access.context import Context
 from ost_vo.faults import NotFoundFault, UsageFault
 from ost_vo.services.engine import Engine
 from ost_vo.services.jobs import Jobs
 from ost_vo.vo import uws, votable
 from ost_vo.vo.parameters import Parameters
 from ost_vo.vo.uws import ACTIVE, Failure, Job
+from ost_vo.web import compression
+from ost_vo.web.authentication import context_of
 from ost_vo.web.parameters import read
+from ost_vo.web.prefix import base_url
 
 # How long a request with WAIT is held at most: below the timeouts of clients and proxies [s].
 WAIT_SECONDS = 50
@@ -86,13 +89,15 @@ class _Endpoint:
     async def listing(self, request: Request) -> Response:
         """List the caller's jobs, by PHASE, AFTER and LAST (section 2.2.2.1)."""
         filters = await read(request)
-        jobs = await run_in_threadpool(_jobs(request).listing, self._kind, _caller(request), filters)
+        caller = await context_of(request, filters)
+        jobs = await run_in_threadpool(_jobs(request).listing, self._kind, caller, filters)
         return _document(uws.job_list(jobs, self._url(request)))
 
     async def create(self, request: Request) -> Response:
         """Create a job (section 2.2.3.1)."""
         parameters = await read(request)
-        job_id = await run_in_threadpool(_jobs(request).create, self._kind, _caller(request), parameters)
+        caller = await context_of(request, parameters)
+        job_id = await run_in_threadpool(_jobs(request).create, self._kind, caller, parameters)
         return _see(f"{self._url(request)}/{job_id}")
 
     async def job(self, request: Request) -> Response:
@@ -117,7 +122,7 @@ class _Endpoint:
     async def delete(self, request: Request) -> Response:
         """Destroy a job (section 2.2.3.2)."""
         job_id = request.path_params["job_id"]
-        await run_in_threadpool(_jobs(request).delete, self._kind, job_id, _caller(request))
+        await run_in_threadpool(_jobs(request).delete, self._kind, job_id, await _caller(request))
         return _see(f"{self._url(request)}?LAST={SHORT_LIST}")
 
     async def parameters(self, request: Request) -> Response:
@@ -132,10 +137,12 @@ class _Endpoint:
         """Send the file of a result, or a range of it."""
         job_id, result_id = request.path_params["job_id"], request.path_params["result_id"]
         path, result = await run_in_threadpool(
-            _jobs(request).result, self._kind, job_id, _caller(request), result_id
+            _jobs(request).result, self._kind, job_id, await _caller(request), result_id
         )
         # As a header, because Starlette adds a charset to a media type.
-        return FileResponse(path, headers={"Content-Type": result.media_type})
+        response = FileResponse(path, headers={"Content-Type": result.media_type}, stat_result=path.stat())
+        compression.negotiate(request.headers, response.headers)
+        return response
 
     async def failure(self, request: Request) -> Response:
         """Tell why a job failed; there is nothing here where it has not."""
@@ -155,14 +162,15 @@ class _Endpoint:
         async def answer(request: Request) -> Response:
             parameters = await read(request)
             job_id = request.path_params["job_id"]
-            await run_in_threadpool(change, _jobs(request), self._kind, job_id, _caller(request), parameters)
+            caller = await context_of(request, parameters)
+            await run_in_threadpool(change, _jobs(request), self._kind, job_id, caller, parameters)
             return _see(self._job_url(request))
 
         return answer
 
     async def _get(self, request: Request) -> Job:
         job_id = request.path_params["job_id"]
-        return await run_in_threadpool(_jobs(request).get, self._kind, job_id, _caller(request))
+        return await run_in_threadpool(_jobs(request).get, self._kind, job_id, await _caller(request))
 
     async def _changed(self, request: Request, job: Job, seconds: float) -> Job:
         """Return the job when it is in another phase than here, or after so many seconds."""
@@ -183,7 +191,7 @@ class _Endpoint:
         return found
 
     def _url(self, request: Request) -> str:
-        return f"{request.app.state.archive.settings.base_url}{self._prefix}"
+        return f"{base_url(request)}{self._prefix}"
 
     def _job_url(self, request: Request) -> str:
         return f"{self._url(request)}/{request.path_params['job_id']}"
@@ -224,10 +232,9 @@ def _jobs(request: Request) -> Jobs:
     return _engine(request).jobs
 
 
-def _caller(request: Request) -> Context:
-    """Return who asks; nobody can log in yet."""
-    del request
-    return ANONYMOUS
+async def _caller(request: Request) -> Context:
+    """Return who asks, by what the URL chooses: these requests have no parameters of their own."""
+    return await context_of(request, Parameters([]))
 
 
 def _document(content: bytes) -> Response:

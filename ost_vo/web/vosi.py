@@ -14,13 +14,14 @@ from ost_vo.services import description
 from ost_vo.services.archive import Archive
 from ost_vo.vo.vosi import CONTENT_TYPE
 from ost_vo.web.parameters import read
+from ost_vo.web.prefix import base_url
 
 
-def routes(prefix: str, capabilities: Callable[[Archive], bytes]) -> list[Route]:
+def routes(prefix: str, capabilities: Callable[[Archive, str], bytes]) -> list[Route]:
     """Return the routes by which a service describes itself."""
 
     async def answer(request: Request) -> Response:
-        return await _document(request, capabilities)
+        return await _document(request, lambda archive: capabilities(archive, base_url(request)))
 
     return [Route(f"{prefix}/capabilities", answer), Route(f"{prefix}/availability", availability)]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import subprocess
+import uuid
 
 import pytest
 import pyvo
 from pyvo.dal.exceptions import DALQueryError, DALServiceError
 
 from tests.conftest import Service
-from tests.uws.test_http import slow
+from tests.uws.test_http import Client, slow
 
 QUERY = "SELECT TOP 5 obs_id, s_ra FROM ivoa.obscore"
 
@@ -61,7 +62,10 @@ def test_a_wrong_query_raises_with_the_reason(tap: pyvo.dal.TAPService) -> None:
         tap.run_async("SELECT s_raa FROM ivoa.obscore")
 
 
-def test_the_list_shows_a_new_job(tap: pyvo.dal.TAPService) -> None:
+def test_the_list_shows_a_new_job(service: Service) -> None:
+    person = Client(service)
+    person.become(f"u{uuid.uuid4().hex[:8]}")
+    tap = pyvo.dal.TAPService(f"{service.url}/tap", session=person.session)
     job = tap.submit_job(QUERY)
     assert job.job_id in {entry.jobid for entry in tap.get_job_list(last=5)}
     assert tap.get_job(job.job_id).phase == "PENDING"

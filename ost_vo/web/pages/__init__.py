@@ -11,6 +11,7 @@ from starlette.templating import Jinja2Templates
 
 from ost_vo.services.archive import Archive
 from ost_vo.services.examples import EXAMPLES
+from ost_vo.web.prefix import base_url
 
 _templates = Jinja2Templates(Path(__file__).with_name("templates"))
 
@@ -31,7 +32,7 @@ async def examples(request: Request) -> Response:
     return _templates.TemplateResponse(
         request,
         "examples.html",
-        {"settings": archive.settings, "examples": EXAMPLES},
+        {"settings": archive.settings, "base_url": base_url(request), "examples": EXAMPLES},
         media_type="application/xhtml+xml",
     )
 

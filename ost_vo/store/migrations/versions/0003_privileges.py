@@ -63,7 +63,9 @@ CREATE INDEX login_failures_address ON archive.login_failures (address, moment);
 
 MODEL = """
 ALTER TABLE archive.projects ADD created timestamptz NOT NULL DEFAULT now(),
-    ADD CHECK (max_privileges <= 4);
+    ADD CHECK (max_privileges <= 4),
+    -- In a URL, '-' is no project, and dots are other directories.
+    ADD CHECK (name NOT IN ('-', '.', '..'));
 COMMENT ON COLUMN archive.projects.max_privileges IS 'The highest level that a member may give an object';
 
 CREATE TABLE archive.creation_scopes (
@@ -121,6 +123,9 @@ DECLARE
     subject text;
     project text;
 BEGIN
+    IF new_row -> 'password_hash' IS DISTINCT FROM old_row -> 'password_hash' THEN
+        new_row := new_row || '{"password": "new"}';
+    END IF;
     SELECT jsonb_object_agg(k, old_row -> k) FILTER (WHERE old_row IS NOT NULL),
            jsonb_object_agg(k, new_row -> k) FILTER (WHERE new_row IS NOT NULL)
     INTO old_value, new_value
@@ -156,9 +161,10 @@ CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON archive.project_members
     EXECUTE FUNCTION archive.write_audit('{is_manager}');
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON archive.projects FOR EACH ROW
     EXECUTE FUNCTION archive.write_audit('{name,description,instrument,is_public,max_privileges}');
-CREATE TRIGGER audit AFTER INSERT OR UPDATE OF name, full_name, role, is_superuser, is_active OR DELETE
+CREATE TRIGGER audit
+    AFTER INSERT OR UPDATE OF name, full_name, role, is_superuser, is_active, password_hash OR DELETE
     ON archive.users FOR EACH ROW
-    EXECUTE FUNCTION archive.write_audit('{name,full_name,role,is_superuser,is_active}');
+    EXECUTE FUNCTION archive.write_audit('{name,full_name,role,is_superuser,is_active,password}');
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON archive.creation_scopes FOR EACH ROW
     EXECUTE FUNCTION archive.write_audit('{directory,creator_id,privileges}');
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OF scopes, expires, revoked OR DELETE ON archive.tokens
@@ -193,16 +199,45 @@ CREATE TRIGGER no_cycle BEFORE INSERT OR UPDATE ON archive.lineage FOR EACH ROW
     EXECUTE FUNCTION archive.check_lineage();
 """
 
+# The functions of the first migration anew: PostgreSQL has parsed such bodies already, so queries are planned
+# sooner; and each setting is read as rarely as can be, since that happens for every row.
 CONTEXT = """
-CREATE FUNCTION context.base_url() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS
-    $$SELECT nullif(current_setting('ost.base_url', true), '')$$;
+CREATE OR REPLACE FUNCTION context.user_id() RETURNS int LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN coalesce(nullif(current_setting('ost.user_id', true), ''), '0')::int;
+CREATE OR REPLACE FUNCTION context.scope_project_ids() RETURNS int[] LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN coalesce(nullif(current_setting('ost.scope_project_ids', true), ''), '{}')::int[];
+CREATE OR REPLACE FUNCTION context.member_project_ids() RETURNS int[] LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN coalesce(nullif(current_setting('ost.member_project_ids', true), ''), '{}')::int[];
+CREATE OR REPLACE FUNCTION context.min_privileges() RETURNS int LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN coalesce(nullif(current_setting('ost.min_privileges', true), ''), '1')::int;
+CREATE OR REPLACE FUNCTION context.in_vo_scope(
+    privileges smallint, release_date timestamptz, project_id int, creator_id int)
+RETURNS bool LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN privileges = 5 OR coalesce(release_date <= now(), false)
+        OR (context.user_id() > 0 AND privileges >= context.min_privileges() AND (
+            privileges >= 3
+            OR (privileges = 2 AND project_id = ANY (context.scope_project_ids()))
+            OR (privileges = 1 AND creator_id = context.user_id()
+                AND project_id = ANY (context.member_project_ids()))));
+CREATE OR REPLACE FUNCTION context.in_scope(
+    privileges smallint, release_date timestamptz, project_id int, creator_id int)
+RETURNS bool LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (privileges = 4 AND context.min_privileges() <= 4)
+        OR context.in_vo_scope(privileges, release_date, project_id, creator_id);
+CREATE FUNCTION context.project_in_scope(project_id int, is_public bool)
+RETURNS bool LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN is_public OR project_id = ANY (context.member_project_ids());
+CREATE FUNCTION context.base_url() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN nullif(current_setting('ost.base_url', true), '');
+COMMENT ON FUNCTION context.project_in_scope IS 'Who learns of a project: of a private one, its members';
 COMMENT ON FUNCTION context.base_url() IS
     'What URLs in rows begin with, where the client came in through the prefix of a context';
-CREATE FUNCTION context.project_in_scope(project_id int, is_public bool)
-RETURNS bool LANGUAGE sql STABLE PARALLEL SAFE AS
-    $$SELECT is_public OR project_id = ANY (context.member_project_ids())$$;
-COMMENT ON FUNCTION context.project_in_scope IS 'Who learns of a project: of a private one, its members';
-GRANT EXECUTE ON FUNCTION context.base_url(), context.project_in_scope(int, bool) TO ost_publisher, adql;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA context TO ost_publisher, adql;
+
+-- Counts and groups by what decides over access need not read the wide rows. Joins that a query does not use
+-- vanish from its plan, but the columns that they are on are still asked for.
+CREATE INDEX products_scope ON archive.products
+    (privileges, project_id, creator_id, run_id, target_id, is_valid, missing_since, release_date);
 """
 
 GRANTS = """

@@ -1,0 +1,123 @@
+"""Rows of ``ost.products`` in pages, and of ``ost.lineage``, as the caller may see them.
+
+What the caller may see is decided by the views, from the settings of the transaction; nothing here
+repeats it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+from psycopg2.extras import DictCursor
+
+from ost_vo.store.results import fault_of
+from ost_vo.store.transactions import apply
+
+_KEY = "obs_publisher_did"
+
+
+def products(
+    connection: Connection,
+    settings: Mapping[str, str],
+    columns: Sequence[str],
+    equal: Mapping[str, object],
+    *,
+    after: str | None,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Return rows of ``ost.products`` in the order of their identifiers; moments are in UTC.
+
+    Args:
+        connection: not in autocommit mode.
+        settings: of the transaction: the context, the role, the time limit.
+        columns: those to return.
+        equal: column to the value that it must have, or to a list of such values.
+        after: the identifier that the rows follow.
+        limit: the most rows to return.
+
+    Raises:
+        TransientFault: out of time; the database is going down.
+    """
+    conditions = [_condition(column, value) for column, value in equal.items()]
+    if after is not None:
+        conditions.append(sql.SQL("{} > %(after)s").format(sql.Identifier(_KEY)))
+    # In two steps: a barrier view is sorted as a whole, and identifiers alone are sorted ten times as fast.
+    chosen = sql.SQL(
+        "SELECT {key} FROM ost.products WHERE {conditions} ORDER BY {key} LIMIT %(limit)s"
+    ).format(key=sql.Identifier(_KEY), conditions=sql.SQL(" AND ").join(conditions or [sql.SQL("true")]))
+    rows = sql.SQL("SELECT {columns} FROM ost.products WHERE {key} = ANY (%s) ORDER BY {key}").format(
+        key=sql.Identifier(_KEY), columns=sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with _transaction(connection, settings) as cursor:
+        cursor.execute(chosen, {**equal, "after": after, "limit": limit})
+        cursor.execute(rows, ([row[0] for row in cursor.fetchall()],))
+        return [dict(zip(columns, map(_in_utc, row), strict=True)) for row in cursor.fetchall()]
+
+
+def lineage(
+    connection: Connection, settings: Mapping[str, str], identifier: str
+) -> tuple[list[str], list[str]] | None:
+    """Return the identifiers of what a product was made from directly, and of what was made from it.
+
+    None where there is no such product, or none that the caller may see. Arguments and faults are those of
+    :func:`products`.
+    """
+    with _transaction(connection, settings) as cursor:
+        cursor.execute("SELECT FROM ost.products WHERE obs_publisher_did = %s", (identifier,))
+        if cursor.fetchone() is None:
+            return None
+        cursor.execute(
+            "SELECT progenitor_did FROM ost.lineage WHERE obs_publisher_did = %s ORDER BY 1", (identifier,)
+        )
+        progenitors = [row[0] for row in cursor.fetchall()]
+        cursor.execute(
+            "SELECT obs_publisher_did FROM ost.lineage WHERE progenitor_did = %s ORDER BY 1", (identifier,)
+        )
+        return progenitors, [row[0] for row in cursor.fetchall()]
+
+
+def identifiers(connection: Connection, settings: Mapping[str, str], query: str, limit: int) -> list[str]:
+    """Return the identifiers that a query yields, each once.
+
+    Args:
+        connection, settings: as for :func:`products`.
+        query: SQL that was generated, never a client's text, with one column obs_publisher_did.
+        limit: the most to return.
+
+    Raises:
+        UsageFault: a value in the query cannot be computed.
+        TransientFault: out of time; the database is going down.
+    """
+    with _transaction(connection, settings) as cursor:
+        # Without arguments, psycopg2 leaves the per cent signs of the query alone.
+        cursor.execute(
+            f"SELECT DISTINCT {_KEY} FROM ({query}) AS chosen WHERE {_KEY} IS NOT NULL"  # noqa: S608
+            f" ORDER BY 1 LIMIT {int(limit)}"
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _condition(column: str, value: object) -> sql.Composed:
+    form = "{} = ANY ({})" if isinstance(value, list) else "{} = {}"
+    return sql.SQL(form).format(sql.Identifier(column), sql.Placeholder(column))
+
+
+def _in_utc(value: object) -> object:
+    # The views hold times as UTC without saying so.
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+
+
+@contextmanager
+def _transaction(connection: Connection, settings: Mapping[str, str]) -> Iterator[DictCursor]:
+    try:
+        with connection, connection.cursor(cursor_factory=DictCursor) as cursor:
+            apply(cursor, settings)
+            yield cursor
+    except psycopg2.Error as error:
+        raise fault_of(error) from error
