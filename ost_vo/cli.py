@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from ost_vo.commands import people, projects, publication
+from ost_vo.commands.acting import err, out
 from ost_vo.faults import Fault
 from ost_vo.settings import Settings, as_markdown
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The archive server of the OST observatory.", no_args_is_help=True)
 adql = typer.Typer(help="ADQL 2.1 queries.", no_args_is_help=True)
 app.add_typer(adql, name="adql")
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
 
 
 @app.command()
@@ -158,6 +157,27 @@ def translate(query: Annotated[str, typer.Argument(help="The query; - reads stan
         catalogue = tap_schema.load(connection)
     text = sys.stdin.read() if query == "-" else query
     out.print(translate_query(text, catalogue).sql, markup=False, soft_wrap=True)
+
+
+for name, group in (
+    ("user", people.user),
+    ("token", people.token),
+    ("project", projects.project),
+    ("member", projects.member),
+    ("context", projects.context),
+    ("lineage", publication.lineage),
+):
+    app.add_typer(group, name=name)
+for command in (
+    publication.publish,
+    publication.unpublish,
+    publication.invalidate,
+    publication.revalidate,
+    publication.release,
+    publication.delete,
+    publication.audit,
+):
+    app.command()(command)
 
 
 def main() -> None:

@@ -1,0 +1,396 @@
+"""Who sees what, everywhere: histories over HTTP, and every caller's look through every door after them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import psycopg2
+import pytest
+import requests
+from astropy.io.votable import parse_single_table
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from starlette.routing import Route
+
+from ingest.load import ingest
+from ost_vo.access.actor import OPERATOR
+from ost_vo.services import people, projects
+from ost_vo.store.connections import Database
+from ost_vo.store.projects import CreationScope
+from ost_vo.web.api import application as api
+from ost_vo.web.api.paths import operations
+from ost_vo.web.app import create_app
+from tests.access.model import Model, Product, Project, Refused
+from tests.access.routes import paths
+from tests.conftest import Service
+from tests.ingest.frames import TAN, write_frame
+
+ANONYMOUS = "anonymous"
+# The hostile one is a manager, of another project.
+USERS = ("stranger", "member", "creator", "manager", "superuser", "hostile")
+CALLERS = (ANONYMOUS, *USERS)
+PROJECTS = {
+    "LEAK_PRIVATE": Project(False, 2, {"member", "creator", "manager"}, {"manager"}),
+    "LEAK_PUBLIC": Project(True, 4, {"manager"}, {"manager"}),
+    "LEAK_HOSTILE": Project(False, 2, {"hostile"}, {"hostile"}),
+}
+NAMES = ("ada", "bo", "cyd", "dee", "eli")
+RUN = "leakage"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A context that a caller asks for: a project or none, and the lowest level."""
+
+    project: str | None = None
+    lowest: int = 1
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        return {"OST_PRIVILEGES": str(self.lowest)} | ({"OST_PROJECT": self.project} if self.project else {})
+
+
+@dataclass
+class World:
+    """A running archive with the people, projects and files of these tests."""
+
+    service: Service
+    sessions: dict[str, requests.Session]
+    identifiers: dict[str, str] = field(default_factory=dict)
+
+    def url(self, path: str) -> str:
+        return self.service.url + path
+
+    def names(self, identifiers: set[str]) -> set[str]:
+        return {name for name in NAMES if self.identifiers[name] in identifiers}
+
+    def fill(self, products: dict[str, Product]) -> None:
+        with _owner(self.service) as cursor:
+            cursor.execute("DELETE FROM archive.lineage")
+            for name, product in products.items():
+                cursor.execute(
+                    "UPDATE archive.products SET privileges = %s, is_valid = true, release_date = NULL,"
+                    " creator_id = (SELECT user_id FROM archive.users WHERE name = %s),"
+                    " project_id = (SELECT project_id FROM archive.projects WHERE name = %s)"
+                    " WHERE obs_publisher_did = %s",
+                    (product.level, product.creator, product.project, self.identifiers[name]),
+                )
+
+    def post(self, caller: str, path: str, body: dict[str, object]) -> requests.Response:
+        return self.sessions[caller].post(self.url(f"/api/v1/products/{path}"), json=body, timeout=60)
+
+
+class _owner:
+    """A transaction that sees and changes everything."""
+
+    def __init__(self, service: Service) -> None:
+        self._connection = psycopg2.connect(service.settings.dsn("postgres"))
+
+    def __enter__(self) -> psycopg2.extensions.cursor:
+        return self._connection.cursor()
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        self._connection.rollback() if kind else self._connection.commit()
+        self._connection.close()
+
+
+@pytest.fixture(scope="module")
+def world(service: Service) -> Iterator[World]:
+    database = Database(service.settings.dsn("ost_accounts"), 2)
+    sessions = {name: requests.Session() for name in CALLERS}
+    for name in USERS:
+        people.create(database, OPERATOR, name, is_superuser=name == "superuser")
+        actor = people.actor_named(database, name)
+        token, _ = people.create_token(database, service.settings, actor, "leak", ["read", "write"], 1)
+        sessions[name].headers["Authorization"] = f"Bearer {token}"
+    for name, project in PROJECTS.items():
+        (manager,) = project.managers
+        projects.create(database, OPERATOR, name, is_public=project.public, manager=manager)
+        for member in sorted(project.members - project.managers):
+            projects.set_member(database, OPERATOR, name, member)
+    projects.set_creation_scope(database, OPERATOR, CreationScope(RUN, "LEAK_PRIVATE", "creator", 1))
+    world = World(service, sessions)
+    for number, name in enumerate(NAMES):
+        write_frame(service.settings.data / RUN / f"{name}.fits", TAN | {"EXPTIME": float(number)})
+    ingest([service.settings.data / RUN], service.settings)
+    with _owner(service) as cursor:
+        cursor.execute("SELECT path, obs_publisher_did FROM archive.products WHERE path LIKE 'leakage/%'")
+        found = dict(cursor.fetchall())
+    world.identifiers.update({name: found[f"{RUN}/{name}.fits"] for name in NAMES})
+    yield world
+    database.close()
+    for name in NAMES:
+        (service.settings.data / RUN / f"{name}.fits").unlink()
+    with _owner(service) as cursor:
+        cursor.execute(_REMOVE)
+
+
+_REMOVE = """
+DELETE FROM archive.lineage;
+DELETE FROM archive.products WHERE path LIKE 'leakage/%';
+DELETE FROM archive.runs WHERE name = 'leakage';
+DELETE FROM archive.creation_scopes;
+DELETE FROM archive.project_members USING archive.projects j
+    WHERE j.project_id = project_members.project_id AND j.name LIKE 'LEAK_%';
+DELETE FROM archive.users WHERE name IN ('stranger', 'member', 'creator', 'manager', 'superuser', 'hostile');
+DELETE FROM archive.projects WHERE name LIKE 'LEAK_%';
+"""
+
+# What a look through a door finds: the names of these tests' products that it shows.
+Look = Callable[[World, str, Scope], set[str]]
+
+
+def tap_sync(table: str) -> Look:
+    def look(world: World, caller: str, scope: Scope) -> set[str]:
+        query = f"SELECT obs_publisher_did FROM {table}"
+        return _csv(world, caller, "/tap/sync", {"LANG": "ADQL", "QUERY": query, **scope.parameters})
+
+    return look
+
+
+def tap_count(world: World, caller: str, scope: Scope) -> set[str]:
+    """Counts, asked for one product at a time."""
+    seen = set()
+    for name, identifier in world.identifiers.items():
+        query = f"SELECT count(*) AS n FROM ost.products WHERE obs_publisher_did = '{identifier}'"
+        asked = {"LANG": "ADQL", "QUERY": query, "FORMAT": "csv", **scope.parameters}
+        if _get(world, caller, "/tap/sync", asked).text.split()[-1] == "1":
+            seen.add(name)
+    return seen
+
+
+def tap_async(world: World, caller: str, scope: Scope) -> set[str]:
+    query = {"LANG": "ADQL", "QUERY": "SELECT obs_publisher_did FROM ost.products", "FORMAT": "csv"}
+    session = world.sessions[caller]
+    job = session.post(
+        world.url("/tap/async"), data={**query, **scope.parameters, "PHASE": "RUN"}, timeout=60
+    ).url
+    # WAIT ends with each change of the phase.
+    while (phase := session.get(f"{job}/phase", timeout=60).text) in ("QUEUED", "EXECUTING"):
+        session.get(job, params={"WAIT": "30", "PHASE": phase}, timeout=60)
+    assert phase == "COMPLETED"
+    found = _column(session.get(f"{job}/results/result", timeout=60).text)
+    for other, stranger in world.sessions.items():
+        if other != caller and caller != ANONYMOUS:
+            for part in ("", "/results/result", "/parameters", "/error", "/phase", "/owner"):
+                assert stranger.get(job + part, timeout=60).status_code in (401, 403)
+    session.delete(job, timeout=60)
+    return world.names(found)
+
+
+def tap_upload(world: World, caller: str, scope: Scope) -> set[str]:
+    rows = "".join(f"<TR><TD>{did}</TD></TR>" for did in world.identifiers.values())
+    table = (
+        '<VOTABLE version="1.4" xmlns="http://www.ivoa.net/xml/VOTable/v1.3"><RESOURCE><TABLE>'
+        '<FIELD name="did" datatype="char" arraysize="*"/><DATA><TABLEDATA>'
+        f"{rows}</TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>"
+    )
+    query = "SELECT obs_publisher_did FROM ost.products JOIN TAP_UPLOAD.t ON did = obs_publisher_did"
+    answer = world.sessions[caller].post(
+        world.url("/tap/sync"),
+        data={"LANG": "ADQL", "QUERY": query, "FORMAT": "csv", "UPLOAD": "t,param:t", **scope.parameters},
+        files={"t": table},
+        timeout=60,
+    )
+    assert answer.status_code == 200, answer.text
+    return world.names(_column(answer.text))
+
+
+def tap_prefix(world: World, caller: str, scope: Scope) -> set[str]:
+    """The same by a URL that has the context in it; anonymous callers have to log in at some."""
+    if caller == ANONYMOUS and scope.lowest < 4:
+        path = f"/context/-/{scope.lowest}/tap/sync"
+        assert world.sessions[caller].get(world.url(path), timeout=60).status_code == 401
+        return tap_sync("ost.products")(world, caller, scope)
+    path = f"/context/{scope.project or '-'}/{scope.lowest}/tap/sync"
+    return _csv(world, caller, path, {"LANG": "ADQL", "QUERY": "SELECT obs_publisher_did FROM ost.products"})
+
+
+def sia(world: World, caller: str, scope: Scope) -> set[str]:
+    return _csv(world, caller, "/sia/query", {"ID": list(world.identifiers.values()), **scope.parameters})
+
+
+def datalink(world: World, caller: str, scope: Scope) -> set[str]:
+    answer = _get(
+        world, caller, "/datalink/links", {"ID": list(world.identifiers.values()), **scope.parameters}
+    )
+    table = parse_single_table(io.BytesIO(answer.content)).to_table()
+    return world.names({str(row["ID"]) for row in table if str(row["access_url"])})
+
+
+def datalink_file(world: World, caller: str, scope: Scope) -> set[str]:
+    return _reached(world, caller, scope, lambda name: f"/datalink/file?ID={world.identifiers[name]}")
+
+
+def files(world: World, caller: str, scope: Scope) -> set[str]:
+    return _reached(world, caller, scope, lambda name: f"/files/{RUN}/{name}.fits")
+
+
+def api_products(world: World, caller: str, scope: Scope) -> set[str]:
+    answer = _get(world, caller, "/api/v1/products", {"run": RUN, **scope.parameters})
+    return world.names({row["obs_publisher_did"] for row in answer.json()["products"]})
+
+
+def _reached(world: World, caller: str, scope: Scope, path: Callable[[str], str]) -> set[str]:
+    seen = set()
+    for name in NAMES:
+        answer = world.sessions[caller].get(world.url(path(name)), params=scope.parameters, timeout=60)
+        assert answer.status_code in (200, 404), answer.text
+        if answer.status_code == 200:
+            seen.add(name)
+    return seen
+
+
+def _csv(world: World, caller: str, path: str, parameters: dict[str, object]) -> set[str]:
+    answer = _get(world, caller, path, {"RESPONSEFORMAT": "csv", **parameters})
+    return world.names(_column(answer.text))
+
+
+def _column(text: str) -> set[str]:
+    return {row["obs_publisher_did"] for row in csv.DictReader(io.StringIO(text))}
+
+
+def _get(world: World, caller: str, path: str, parameters: dict[str, object]) -> requests.Response:
+    answer = world.sessions[caller].get(world.url(path), params=parameters, timeout=60)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+# Of each door: whether it shows what is in ivoa.obscore, or what is in ost.products.
+QUICK = {"ivoa.obscore": (tap_sync("ivoa.obscore"), True), "ost.products": (tap_sync("ost.products"), False)}
+DOORS = {
+    **QUICK,
+    "counts": (tap_count, False),
+    "asynchronous": (tap_async, False),
+    "upload": (tap_upload, False),
+    "prefix": (tap_prefix, False),
+    "SIA": (sia, True),
+    "DataLink": (datalink, False),
+    "file by identifier": (datalink_file, False),
+    "file by path": (files, False),
+    "API": (api_products, False),
+}
+
+callers, users, names = st.sampled_from(CALLERS), st.sampled_from(USERS), st.sampled_from(NAMES)
+
+
+class Histories(RuleBasedStateMachine):
+    """What people do through the API, and what all of them see after it."""
+
+    world: World
+
+    @initialize(data=st.data())
+    def fill(self, data: st.DataObject) -> None:
+        products = {
+            name: Product(
+                data.draw(users), data.draw(st.sampled_from(sorted(PROJECTS))), data.draw(st.integers(1, 5))
+            )
+            for name in NAMES
+        }
+        self.model = Model(set(USERS), PROJECTS, products)
+        self.world.fill(products)
+
+    @rule(caller=callers, name=names, level=st.integers(2, 5))
+    def publish(self, caller: str, name: str, level: int) -> None:
+        self._both("publish", caller, name, {"privileges": level}, level)
+
+    @rule(caller=callers, name=names, level=st.integers(2, 4))
+    def unpublish(self, caller: str, name: str, level: int) -> None:
+        self._both("unpublish", caller, name, {"privileges": level}, level)
+
+    @rule(caller=callers, name=names, valid=st.booleans())
+    def set_valid(self, caller: str, name: str, valid: bool) -> None:
+        self._both("validity", caller, name, {"is_valid": valid}, valid, operation="set_valid")
+
+    @rule(caller=callers, name=names, released=st.booleans())
+    def release(self, caller: str, name: str, released: bool) -> None:
+        moment = "2020-01-01T00:00:00Z" if released else None
+        self._both("release", caller, name, {"release_date": moment}, released)
+
+    @rule(caller=callers, name=names, source=names)
+    def derive(self, caller: str, name: str, source: str) -> None:
+        identifiers = self.world.identifiers
+        answer = self.world.sessions[caller].put(
+            self.world.url("/api/v1/products/lineage"),
+            json={"identifier": identifiers[name], "progenitors": [identifiers[source]]},
+            timeout=60,
+        )
+        self._compare("derive", caller, answer, name, {source})
+
+    @invariant()
+    def seen_in_tables(self) -> None:
+        if hasattr(self, "model"):
+            for caller in CALLERS:
+                self._look(QUICK, caller, Scope())
+
+    def teardown(self) -> None:
+        if hasattr(self, "model"):
+            for caller in CALLERS:
+                self._look(DOORS, caller, Scope())
+                self._look(DOORS, caller, Scope(lowest=4))
+                for name in PROJECTS:
+                    if self.model.member(caller, name):
+                        self._look(DOORS, caller, Scope(name, 2))
+
+    def _look(self, doors: dict[str, tuple[Look, bool]], caller: str, scope: Scope) -> None:
+        for door, (look, published) in doors.items():
+            sees = self.model.in_obscore if published else self.model.sees
+            expected = {
+                name
+                for name, product in self.model.products.items()
+                if sees(caller, product, scope.project, scope.lowest)
+            }
+            assert look(self.world, caller, scope) == expected, f"{caller} through {door} with {scope}"
+
+    def _both(
+        self,
+        path: str,
+        caller: str,
+        name: str,
+        body: dict[str, object],
+        argument: object,
+        *,
+        operation: str = "",
+    ) -> None:
+        answer = self.world.post(caller, path, {"identifiers": [self.world.identifiers[name]], **body})
+        self._compare(operation or path, caller, answer, name, argument)
+
+    def _compare(self, operation: str, caller: str, answer: requests.Response, *arguments: object) -> None:
+        if caller == ANONYMOUS:
+            assert answer.status_code == 401
+            return
+        try:
+            getattr(self.model, operation)(caller, *arguments)
+        except Refused:
+            assert answer.status_code in (400, 403, 404, 409), answer.text
+        else:
+            assert answer.ok, answer.text
+
+
+def test_every_door_shows_what_the_model_says(world: World) -> None:
+    machine = type("HistoriesHere", (Histories,), {"world": world})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=5,
+            stateful_step_count=8,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            derandomize=True,
+            # Shorter histories that fail alike are searched for in minutes, and tell no more.
+            phases=(Phase.generate,),
+        ),
+    )
+
+
+def test_there_is_no_door_that_is_not_looked_through(service: Service) -> None:
+    """A new endpoint says in `tests/access/routes.py` which door it is, or why it shows no product."""
+    found = {f"/api/v1{path}" for path in (*operations(api.create())["paths"], "/openapi.json")}
+    found |= {route.path for route in create_app(service.settings).routes if isinstance(route, Route)}
+    mounts = [route.path for route in create_app(service.settings).routes if not isinstance(route, Route)]
+    assert mounts == ["/api/v1"]
+    assert found == set(paths(DOORS))
