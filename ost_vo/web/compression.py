@@ -59,6 +59,10 @@ class _Gzip:
         return self._stream.flush(zlib.Z_FINISH)
 
 
+# Answers that have no content, whatever their headers describe (RFC 9110 sections 15.3.5 and 15.4.5).
+_WITHOUT_CONTENT = (204, 304)
+
+
 class _Zstd:
     def __init__(self) -> None:
         self._stream = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compressobj()
@@ -148,7 +152,7 @@ class _Sender:
 
     def _start(self, message: Message) -> None:
         headers = MutableHeaders(scope=message)
-        if not _compressible(headers):
+        if message["status"] in _WITHOUT_CONTENT or not _compressible(headers):
             return
         if "accept-encoding" not in headers.get("Vary", "").lower():
             headers.add_vary_header("Accept-Encoding")

@@ -123,7 +123,7 @@ DECLARE
     subject text;
     project text;
 BEGIN
-    IF new_row -> 'password_hash' IS DISTINCT FROM old_row -> 'password_hash' THEN
+    IF new_row ->> 'password_hash' IS DISTINCT FROM old_row ->> 'password_hash' THEN
         new_row := new_row || '{"password": "new"}';
     END IF;
     SELECT jsonb_object_agg(k, old_row -> k) FILTER (WHERE old_row IS NOT NULL),
