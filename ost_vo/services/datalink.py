@@ -14,6 +14,7 @@ from ost_vo.services.archive import Archive
 from ost_vo.services.contexts import base_url
 from ost_vo.store import observations
 from ost_vo.store.observations import Product
+from ost_vo.store.relations import CALIBRATED_WITH, Relation, relations
 from ost_vo.vo import votable
 from ost_vo.vo.columns import Column
 from ost_vo.vo.parameters import Parameters
@@ -23,6 +24,9 @@ from ost_vo.vo.votable import DATALINK_CONTENT_TYPE, Info, Param, ServiceDescrip
 STANDARD_ID = "ivo://ivoa.net/std/DataLink#links-1.1"
 # Identifiers that one request is answered for; more are an overflow (section 2.1.1).
 MAX_IDENTIFIERS = 10_000
+# So many are looked up at a time, so that a small MAXREC costs little.
+BATCH = 500
+HEADER_TYPES = ("text/plain", "application/json")
 
 # Section 3.2.
 COLUMNS = (
@@ -116,40 +120,98 @@ def registry_part(archive: Archive) -> str:
 
 def _products(archive: Archive, identifiers: list[str], context: Context) -> dict[str, Product]:
     """Return the visible products by the identifiers as they were asked for."""
-    part = registry_part(archive)
-    stored = {given: canonical_identifier(given, part) for given in identifiers if "\0" not in given}
+    stored = _stored(archive, identifiers)
     if not stored:
         return {}
-    settings = {"statement_timeout": f"{archive.settings.sync_seconds}s", **context.database_settings()}
     with archive.database.connection() as connection:
-        found = observations.by_identifier(connection, settings, list(stored.values()))
+        found = observations.by_identifier(connection, _settings(archive, context), list(stored.values()))
     return {given: found[name] for given, name in stored.items() if name in found}
+
+
+def _stored(archive: Archive, identifiers: list[str]) -> dict[str, str]:
+    """Return identifiers as the archive keeps them, by how they were asked for."""
+    part = registry_part(archive)
+    return {given: canonical_identifier(given, part) for given in identifiers if "\0" not in given}
+
+
+def _settings(archive: Archive, context: Context) -> dict[str, str]:
+    return {"statement_timeout": f"{archive.settings.sync_seconds}s", **context.database_settings()}
+
+
+def _relations(archive: Archive, found: dict[str, Product], context: Context) -> dict[str, list[Relation]]:
+    """Return what belongs to products, by their identifiers as stored."""
+    related: dict[str, list[Relation]] = {product.identifier: [] for product in found.values()}
+    if related:
+        with archive.database.connection() as connection:
+            for relation in relations(connection, _settings(archive, context), list(related)):
+                related[relation.identifier].append(relation)
+    return related
 
 
 def _rows(archive: Archive, identifiers: list[str], context: Context, limit: int) -> tuple[list[_Row], bool]:
     """Return the rows up to the limit, and whether those are all."""
-    found = _products(archive, identifiers[: limit + 1], context)
     rows: list[_Row] = []
-    for identifier in identifiers:
-        more = _links_of(base_url(archive, context), identifier, found.get(identifier))
-        if len(rows) + len(more) > limit:
-            return rows, False
-        rows += more
+    base = base_url(archive, context)
+    for start in range(0, len(identifiers), BATCH):
+        batch = identifiers[start : start + BATCH][: limit - len(rows) + 1]
+        found = _products(archive, batch, context)
+        related = _relations(archive, found, context)
+        for identifier in batch:
+            product = found.get(identifier)
+            more = _links_of(base, identifier, product, related[product.identifier] if product else [])
+            if len(rows) + len(more) > limit:
+                return rows, False
+            rows += more
     return rows, True
 
 
-def _links_of(base: str, identifier: str, found: Product | None) -> list[_Row]:
+def _links_of(base: str, identifier: str, found: Product | None, related: list[Relation]) -> list[_Row]:
     if found is None:
         return [_error_row(identifier, _unknown(identifier))]
     if found.missing_since is not None:
         missing = NotFoundFault(
             f"The file has not been found on disk since {found.missing_since:%Y-%m-%d %H:%M} UTC."
         )
-        return [_error_row(identifier, missing)]
+        return [_error_row(identifier, missing), *_headers_of(base, identifier, found)]
+    return [
+        _file_row(base, identifier, found, "#this"),
+        *_headers_of(base, identifier, found),
+        *(
+            _file_row(base, identifier, relation.other, f"#{relation.semantics}", _why(relation))
+            for relation in related
+            if relation.other.missing_since is None
+        ),
+    ]
+
+
+def _file_row(base: str, identifier: str, found: Product, semantics: str, why: str = "") -> _Row:
     url = f"{base}/files/{quote(found.path)}"
     kind = f"#{found.product_type}" if found.product_type else None
-    data = (_description(found), "#this", found.media_type, found.file_size, kind)
-    return [(identifier, url, None, None, *data, None, "optional", True)]
+    data = (why + _description(found), semantics, found.media_type, found.file_size, kind)
+    return (identifier, url, None, None, *data, None, *_permission(found))
+
+
+def _headers_of(base: str, identifier: str, found: Product) -> list[_Row]:
+    """Return the links to the header of a product, which is there when its file is not."""
+    url = f"{base}/datalink/header?ID={quote(found.identifier, safe='')}"
+    return [
+        (
+            identifier,
+            f"{url}&RESPONSEFORMAT={quote(media_type, safe='')}",
+            *(None, None, f"Header of {found.path}", "#detached-header", media_type, None, None, None),
+            *_permission(found),
+        )
+        for media_type in HEADER_TYPES
+    ]
+
+
+def _permission(found: Product) -> tuple[str, bool]:
+    """Return link_auth and link_authorized: what the caller does not see is not linked at all."""
+    return ("false" if found.data_rights == "public" else "true", True)
+
+
+def _why(relation: Relation) -> str:
+    return "fits: " if relation.semantics in CALIBRATED_WITH else ""
 
 
 def _error_row(identifier: str, fault: NotFoundFault) -> _Row:

@@ -18,11 +18,23 @@ from psycopg2.extensions import cursor as Cursor
 
 from ost_vo.store.results import fault_of
 
-_PRODUCTS = """
-SELECT obs_publisher_did, path, access_format, file_size, sha256, file_modified, missing_since, data_rights,
-    dataproduct_type, exposure_type, target_name, filter_name, is_valid = 1
-FROM ost.products
-"""
+# Columns of ost.products that a product is made of, in the order of its attributes.
+PRODUCT_COLUMNS = (
+    "obs_publisher_did",
+    "path",
+    "access_format",
+    "file_size",
+    "sha256",
+    "file_modified",
+    "missing_since",
+    "data_rights",
+    "dataproduct_type",
+    "exposure_type",
+    "target_name",
+    "filter_name",
+    "is_valid",
+)
+_PRODUCTS = f"SELECT {', '.join(PRODUCT_COLUMNS)} FROM ost.products "  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +92,9 @@ def by_identifier(
     Raises:
         TransientFault: out of time; the database is going down.
     """
-    with _transaction(connection, settings) as cursor:
+    with transaction(connection, settings) as cursor:
         cursor.execute(_PRODUCTS + "WHERE obs_publisher_did = ANY (%s)", (list(identifiers),))
-        return {row[0]: _product(row) for row in cursor.fetchall()}
+        return {row[0]: product(row) for row in cursor.fetchall()}
 
 
 def by_path(connection: Connection, settings: Mapping[str, str], path: str) -> Product | None:
@@ -90,15 +102,15 @@ def by_path(connection: Connection, settings: Mapping[str, str], path: str) -> P
 
     Arguments and faults are those of :func:`by_identifier`.
     """
-    with _transaction(connection, settings) as cursor:
+    with transaction(connection, settings) as cursor:
         cursor.execute(_PRODUCTS + "WHERE path = %s", (path,))
         row = cursor.fetchone()
-    return _product(row) if row else None
+    return product(row) if row else None
 
 
 @contextmanager
-def _transaction(connection: Connection, settings: Mapping[str, str]) -> Iterator[Cursor]:
-    """Run a block in one transaction with settings that end with it."""
+def transaction(connection: Connection, settings: Mapping[str, str]) -> Iterator[Cursor]:
+    """Run a block in one transaction with settings that end with it; database errors become faults."""
     calls = ", ".join(["set_config(%s, %s, true)"] * len(settings))
     try:
         with connection, connection.cursor() as cursor:
@@ -108,7 +120,8 @@ def _transaction(connection: Connection, settings: Mapping[str, str]) -> Iterato
         raise fault_of(error) from error
 
 
-def _product(row: tuple[Any, ...]) -> Product:
+def product(row: tuple[Any, ...]) -> Product:
+    """Return the product of a row that has the product's columns."""
     # The views hold times as UTC without saying so.
     moments = (moment.replace(tzinfo=UTC) if moment else None for moment in row[5:7])
-    return Product(*(*row[:5], *moments, *row[7:]))
+    return Product(*(*row[:5], *moments, *row[7:12], bool(row[12])))

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ost_vo.faults import UsageFault
-from ost_vo.services import datalink, files
+from ost_vo.services import datalink, files, headers
 from ost_vo.services.archive import Archive
 from ost_vo.web.authentication import context_of
 from ost_vo.web.files import respond
@@ -36,7 +36,22 @@ async def file(request: Request) -> Response:
     return respond(request, await run_in_threadpool(files.open_identifier, archive, identifier, context))
 
 
+async def header(request: Request) -> Response:
+    """Send the header of the data set with the given ID, as text or JSON."""
+    archive: Archive = request.app.state.archive
+    parameters = await read(request)
+    identifier = parameters.one("ID")
+    if identifier is None:
+        raise UsageFault("The parameter ID is missing.", "Give the obs_publisher_did of a data set.")
+    context = await context_of(request, parameters)
+    text, media_type = await run_in_threadpool(
+        headers.header, archive, identifier, context, parameters.one("RESPONSEFORMAT")
+    )
+    return Response(text, media_type=media_type)
+
+
 routes = [
     Route("/datalink/links", links, methods=["GET", "POST"]),
     Route("/datalink/file", file, methods=["GET"]),
+    Route("/datalink/header", header, methods=["GET"]),
 ]

@@ -248,11 +248,29 @@
     </viewStatement>
   </table>
 
+  <table id="headers" adql="True" onDisk="True">
+    <meta name="description">The headers of the data products, as their files have them.</meta>
+    <index columns="obs_publisher_did" metaOnly="True"/>
+    <column name="obs_publisher_did" type="text" required="True" ucd="meta.ref.ivoid;meta.main"
+      description="IVOA identifier of the data product"/>
+    <column name="hdu" type="integer" required="True" ucd="meta.number"
+      description="Number of the header unit in the file, from 0"/>
+    <column name="header" type="unicode" required="True" ucd="meta.note"
+      description="Its cards, one a line"/>
+    <viewStatement>
+      CREATE VIEW \qName WITH (security_barrier) AS
+      SELECT p.obs_publisher_did, h.hdu, h.header
+      FROM archive.headers h JOIN archive.products p ON p.product_id = h.product_id
+      WHERE context.in_scope(p.privileges, p.release_date, p.project_id, p.creator_id)
+    </viewStatement>
+  </table>
+
   <data id="import">
     <make table="products"/>
     <make table="runs"/>
     <make table="targets"/>
     <make table="projects"/>
     <make table="lineage"/>
+    <make table="headers"/>
   </data>
 </resource>

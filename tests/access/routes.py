@@ -17,6 +17,7 @@ LOOKED_THROUGH = {
     "/sia/query": ("SIA",),
     "/datalink/links": ("DataLink",),
     "/datalink/file": ("file by identifier",),
+    "/datalink/header": ("header",),
     "/files/{path:path}": ("file by path",),
     "/api/v1/products": ("API",),
 }
@@ -39,6 +40,8 @@ SHOWS_NO_PRODUCT = {
     "/tap/async/{job_id}/quote": "always empty, by the same function",
     "/tap/async/{job_id}/results": "addresses of results, by the same function",
     "/login": "a form; tests/authentication",
+    "/login/openid": "a redirection; tests/authentication",
+    "/login/openid/callback": "the same",
     "/logout": "nothing; tests/authentication",
     "/api/v1/openapi.json": "the description of the API",
     "/api/v1/me": "the caller's own account; tests/api",

@@ -90,8 +90,8 @@ def test_the_table_is_that_of_the_standard(service: Service, identifiers: list[s
 
 def test_every_file_can_be_had_by_its_link(service: Service, identifiers: list[str]) -> None:
     rows = ask(service, *identifiers).get_first_table().array
+    rows = rows[rows["semantics"] == "#this"]
     assert sorted(rows["ID"]) == identifiers
-    assert set(rows["semantics"]) == {"#this"}
     for row in rows:
         answer = requests.head(str(row["access_url"]), timeout=60)
         assert answer.status_code == 200
@@ -123,31 +123,135 @@ def test_what_one_may_not_see_does_not_exist(service: Service, hidden: str) -> N
 
 
 def test_a_missing_file_has_no_link(service: Service, lost: str) -> None:
-    (row,) = ask(service, lost).get_first_table().array
+    row, *others = ask(service, lost).get_first_table().array
     assert row["error_message"].startswith("NotFoundFault: ")
     assert "2026-01-02" in row["error_message"]
+    assert {other["semantics"] for other in others} == {"#detached-header"}
 
 
 def test_known_and_unknown_come_in_the_order_asked_for(service: Service, identifiers: list[str]) -> None:
     wanted = [identifiers[3], "ivo://nowhere/x?1", identifiers[1], identifiers[3]]
-    assert list(ask(service, *wanted).get_first_table().array["ID"]) == wanted[:3]
+    assert list(dict.fromkeys(ask(service, *wanted).get_first_table().array["ID"])) == wanted[:3]
 
 
 def test_the_registry_part_has_no_case(service: Service, identifiers: list[str]) -> None:
-    (row,) = ask(service, identifiers[0].replace("ivo://ost", "ivo://OST")).get_first_table().array
+    row = ask(service, identifiers[0].replace("ivo://ost", "ivo://OST")).get_first_table().array[0]
     assert row["ID"].startswith("ivo://OST")
     assert row["access_url"]
 
 
+def test_results_end_between_identifiers(service: Service, identifiers: list[str]) -> None:
+    of_each = [len(ask(service, identifier).get_first_table().array) for identifier in identifiers[:3]]
+    ends = [sum(of_each[:count]) for count in range(4)]
+    for maxrec in range(ends[3] + 2):
+        results = ask(service, *identifiers[:3], MAXREC=maxrec).resources[0]
+        assert len(results.tables[0].array) == max(end for end in ends if end <= maxrec)
+        said = [info.value for info in (*results.infos, *results.tables[0].infos)]
+        assert ("OVERFLOW" in said) == (maxrec < ends[3])
+
+
+@pytest.fixture
+def related(service: Service, identifiers: list[str]) -> Iterator[tuple[str, str, str]]:
+    """Three products of the demo: the second was made from the first, the third from the second."""
+    connection = psycopg2.connect(service.settings.dsn("ost_owner"))
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        for made, source in (identifiers[1::-1], identifiers[2:0:-1]):
+            cursor.execute(
+                "INSERT INTO archive.lineage SELECT p.product_id, q.product_id FROM archive.products p,"
+                " archive.products q WHERE p.obs_publisher_did = %s AND q.obs_publisher_did = %s",
+                (made, source),
+            )
+        yield identifiers[0], identifiers[1], identifiers[2]
+        cursor.execute("DELETE FROM archive.lineage")
+    connection.close()
+
+
+def linked(service: Service, identifier: str) -> dict[str, list[str]]:
+    """Return the paths that an identifier has links to, by semantics."""
+    found: dict[str, list[str]] = {}
+    for row in ask(service, identifier).get_first_table().array:
+        _, _, path = str(row["access_url"]).partition("/files/")
+        found.setdefault(str(row["semantics"]), []).append(path)
+    return found
+
+
+def paths(service: Service) -> dict[str, str]:
+    return dict(_select(service, "SELECT obs_publisher_did, path FROM archive.products"))
+
+
+def test_lineage_is_linked_one_step_each_way(service: Service, related: tuple[str, str, str]) -> None:
+    first, second, third = related
+    of = paths(service)
+    links = linked(service, second)
+    assert (links["#progenitor"], links["#derivation"]) == ([of[first]], [of[third]])
+    assert "#progenitor" not in linked(service, first)
+
+
+def test_lineage_that_one_may_not_see_is_not_linked(service: Service, related: tuple[str, str, str]) -> None:
+    first, second, _ = related
+    for _ in _changed(service, first, "privileges = 2", "privileges = 5"):
+        assert "#progenitor" not in linked(service, second)
+
+
+def test_calibration_frames_fit(service: Service) -> None:
+    """Asked in another way: the frames of the same camera and setting, from the plain table."""
+    fits = """
+        SELECT c.path FROM archive.products c, archive.products l
+        WHERE l.obs_publisher_did = '{}' AND c.exposure_type = '{}' AND c.instrument_name = l.instrument_name
+            AND (c.s_xel1, c.s_xel2) = (l.s_xel1, l.s_xel2) AND c.binning_x IS NOT DISTINCT FROM l.binning_x
+            AND c.gain IS NOT DISTINCT FROM l.gain AND {}"""
+    alike = {
+        "bias": "abs(c.ccd_temperature - l.ccd_temperature) <= 2",
+        "dark": "abs(c.ccd_temperature - l.ccd_temperature) <= 2 AND abs(c.t_exptime - l.t_exptime) < 0.01",
+        "flat": "c.filter_name = l.filter_name",
+    }
+    lights = _select(service, "SELECT obs_publisher_did FROM archive.products WHERE exposure_type = 'light'")
+    kinds = set()
+    for (identifier,) in lights:
+        links = linked(service, identifier)
+        for kind, condition in alike.items():
+            expected = {path for (path,) in _select(service, fits.format(identifier, kind, condition))}
+            assert set(links.get(f"#{kind}", [])) == expected
+            kinds |= {kind} if expected else set()
+    assert kinds == {"bias", "dark", "flat"}
+
+
+def test_a_bias_frame_needs_no_calibration(service: Service) -> None:
+    ((identifier,), *_) = _select(
+        service, "SELECT obs_publisher_did FROM archive.products WHERE exposure_type = 'bias'"
+    )
+    assert set(linked(service, identifier)) == {"#this", "#detached-header"}
+
+
+def test_the_header_by_itself(service: Service, identifiers: list[str]) -> None:
+    rows = ask(service, identifiers[0]).get_first_table().array
+    url_of = {str(row["content_type"]): str(row["access_url"]) for row in rows}
+    text = requests.get(url_of["text/plain"], timeout=60)
+    document = requests.get(url_of["application/json"], timeout=60)
+    assert text.headers["Content-Type"].startswith("text/plain")
+    stored = _select(
+        service,
+        "SELECT header FROM archive.headers JOIN archive.products USING (product_id)"
+        f" WHERE obs_publisher_did = '{identifiers[0]}' ORDER BY hdu",
+    )
+    for (header,) in stored:
+        assert header in text.text
+    cards = {card["keyword"]: card["value"] for unit in document.json() for card in unit["cards"]}
+    assert {"SIMPLE", "BITPIX", "NAXIS"} <= set(cards)
+    assert cards["SIMPLE"] is True
+
+
 @pytest.mark.parametrize(
-    ("maxrec", "rows", "overflow"), [(0, 0, True), (2, 2, True), (3, 3, False), (9, 3, False)]
+    ("parameters", "status"),
+    [({}, 400), ({"ID": "ivo://nowhere/x?1"}, 404), ({"ID": "{}", "RESPONSEFORMAT": "xml"}, 400)],
 )
-def test_results_end_between_identifiers(
-    service: Service, identifiers: list[str], maxrec: int, rows: int, overflow: bool
+def test_headers_that_cannot_be_had(
+    service: Service, identifiers: list[str], parameters: dict[str, str], status: int
 ) -> None:
-    results = ask(service, *identifiers[:3], MAXREC=maxrec).resources[0]
-    assert len(results.tables[0].array) == rows
-    assert ("OVERFLOW" in [info.value for info in (*results.infos, *results.tables[0].infos)]) == overflow
+    asked = {name: value.format(identifiers[0]) for name, value in parameters.items()}
+    answer = requests.get(f"{service.url}/datalink/header", params=asked, timeout=60)
+    assert answer.status_code == status
 
 
 @pytest.mark.parametrize(

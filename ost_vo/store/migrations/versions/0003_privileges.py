@@ -238,6 +238,9 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA context TO ost_publisher, adql;
 -- vanish from its plan, but the columns that they are on are still asked for.
 CREATE INDEX products_scope ON archive.products
     (privileges, project_id, creator_id, run_id, target_id, is_valid, missing_since, release_date);
+-- The calibration frames of a camera around a night.
+CREATE INDEX products_calibration ON archive.products (instrument_name, exposure_type, t_min)
+    WHERE exposure_type IN ('bias', 'dark', 'flat');
 """
 
 GRANTS = """
@@ -250,7 +253,7 @@ GRANT SELECT, DELETE, UPDATE (project_id, privileges, is_valid, release_date)
     ON archive.products TO ost_accounts;
 GRANT SELECT, DELETE ON archive.headers, archive.discrepancies TO ost_accounts;
 GRANT SELECT ON archive.audit, archive.runs, archive.site TO ost_accounts;
-GRANT SELECT ON archive.lineage, archive.project_members TO ost_publisher;
+GRANT SELECT ON archive.lineage, archive.headers TO ost_publisher;
 REVOKE SELECT ON archive.users, archive.sessions, archive.tokens, archive.login_failures, archive.audit
     FROM ost_ingest, ost_publisher;
 GRANT SELECT (user_id, name, full_name) ON archive.users TO ost_ingest, ost_publisher;
