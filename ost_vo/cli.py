@@ -14,13 +14,19 @@ from rich.table import Table
 
 from ost_vo.commands import people, projects, publication
 from ost_vo.commands.acting import err, out
+from ost_vo.commands.doctor import doctor
 from ost_vo.faults import Fault
 from ost_vo.settings import Settings, as_markdown
 
 if TYPE_CHECKING:
     from ingest.load import Outcome, Report
 
-app = typer.Typer(help="The archive server of the OST observatory.", no_args_is_help=True)
+app = typer.Typer(
+    help="The archive server of the OST observatory.",
+    no_args_is_help=True,
+    # Among them are passwords.
+    pretty_exceptions_show_locals=False,
+)
 adql = typer.Typer(help="ADQL 2.1 queries.", no_args_is_help=True)
 app.add_typer(adql, name="adql")
 
@@ -176,12 +182,16 @@ for command in (
     publication.release,
     publication.delete,
     publication.audit,
+    doctor,
 ):
     app.command()(command)
 
 
 def main() -> None:
     """Run a command; a fault ends it with its message and exit status 1."""
+    from ost_vo import logs
+
+    logs.configure()
     try:
         app()
     except Fault as fault:

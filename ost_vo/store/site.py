@@ -19,3 +19,11 @@ def set_public_url(connection: Connection, url: str) -> None:
             "WHERE site.public_url <> excluded.public_url",
             (url,),
         )
+
+
+def public_url(connection: Connection) -> str:
+    """Return the URL that access URLs in the views begin with; '' where none has been stored."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT public_url FROM archive.site")
+        row = cursor.fetchone()
+    return str(row[0]) if row else ""

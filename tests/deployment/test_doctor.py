@@ -1,0 +1,88 @@
+"""`ost-vo doctor`: nothing to say of a sound archive, and the right word for each damage."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+from psycopg2.extensions import connection as Connection
+
+from ost_vo.services import doctor
+from ost_vo.settings import Settings
+from ost_vo.store import diagnosis
+from tests.conftest import Service
+
+
+@pytest.fixture
+def connection(service: Service) -> Iterator[Connection]:
+    """A superuser's transaction in which anything may be broken: it is rolled back."""
+    connection = psycopg2.connect(service.settings.dsn("postgres"))
+    yield connection
+    connection.rollback()
+    connection.close()
+
+
+def test_a_sound_archive(service: Service) -> None:
+    assert doctor.examine(service.settings) == []
+
+
+DAMAGES = {
+    "UPDATE archive.alembic_version SET version_num = '0001'": "revision",
+    "DROP EXTENSION pg_sphere CASCADE": "pg_sphere",
+    "ALTER ROLE ost_web SUPERUSER": "role ost_web",
+    "GRANT ost_owner TO adql": "role adql",
+    "ALTER FUNCTION spoly_contains_point(spoly, spoint) NOT LEAKPROOF": "spoly_contains_point(spoly, spoint)",
+    "ALTER FUNCTION spoint_equal(spoint, spoint) LEAKPROOF": "spoint_equal(spoint,spoint)",
+    "GRANT EXECUTE ON FUNCTION set_config(text, text, bool) TO PUBLIC": "set_config",
+    "GRANT SELECT ON archive.products TO adql": "archive.products",
+    "GRANT SELECT (password_hash) ON archive.users TO PUBLIC": "archive.users",
+    "DROP VIEW ivoa.obscore": "ivoa.obscore",
+    "ALTER VIEW ost.products SET (security_barrier = false)": "ost.products",
+    "CREATE OR REPLACE VIEW ost.runs WITH (security_barrier) AS"
+    " SELECT name AS run_name, night::text AS night, name AS project FROM archive.runs": "ost.runs",
+    "ALTER TABLE archive.project_members DISABLE TRIGGER audit": "archive.project_members",
+    "UPDATE tap_schema.columns SET column_name = 'lost'"
+    " WHERE table_name = 'ost.runs' AND column_name = 'night'": "ost.runs.lost",
+    "INSERT INTO archive.jobs (job_id, kind, phase, context, parameters, execution_duration, destruction,"
+    " worker, heartbeat) VALUES (repeat('0', 32), 'tap', 'EXECUTING', '{}', '[]', 60, now(), 'w',"
+    " now() - interval '1 day')": "jobs",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_each_damage_is_named(connection: Connection, damage: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(damage)
+    findings = [*diagnosis.findings(connection), *diagnosis.published(connection)]
+    found = {finding.subject: finding for finding in findings}
+    assert DAMAGES[damage] in found
+    assert found[DAMAGES[damage]].remedy
+
+
+def test_what_is_wrong_around_the_database(service: Service, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    values = {**service.settings.model_dump(), "port": 1, "public_url": "http://elsewhere"}
+    subjects = {f.subject for f in doctor.examine(Settings(**{**values, "data_root": empty}))}
+    assert subjects == {"data root", "web service", "public URL"}
+    gone = Settings(**{**service.settings.model_dump(), "database": f"host={tmp_path} dbname=none"})
+    assert [finding.subject for finding in doctor.examine(gone)] == ["database"]
+
+
+def test_the_command_ends_with_a_status(service: Service) -> None:
+    environment = {
+        f"OST_VO_{name.upper()}": str(value)
+        for name, value in service.settings.model_dump().items()
+        if value is not None
+    }
+    command = [sys.executable, "-m", "ost_vo.cli", "doctor"]
+    sound = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (sound.returncode, sound.stdout.strip()) == (0, "All is well."), sound.stdout + sound.stderr
+    broken = {**environment, "OST_VO_PORT": "1"}
+    told = subprocess.run(command, env=broken, capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert "web service" in told.stdout
