@@ -86,9 +86,12 @@ def published(connection: Connection) -> list[Finding]:
         if not _value(cursor):
             return [Finding("TAP_SCHEMA", "It is not there.", DESCRIPTORS)]
         cursor.execute(
-            "SELECT table_name, trim('\"' FROM column_name) FROM tap_schema.columns"
-            " WHERE table_name = ANY (%s) AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(table_name)"
-            " AND attname = trim('\"' FROM column_name) AND NOT attisdropped)",
+            """
+            SELECT table_name, trim('"' FROM column_name) FROM tap_schema.columns
+            WHERE table_name = ANY (%s) AND NOT EXISTS (
+                SELECT FROM pg_attribute WHERE attrelid = to_regclass(table_name)
+                    AND attname = trim('"' FROM column_name) AND NOT attisdropped)
+            """,
             (list(_PUBLISHED),),
         )
         return [
