@@ -5,13 +5,14 @@ Source: DALI 1.1 section 3.4.3 (RESPONSEFORMAT); TAP 1.1 section 2.7.3; VOTable 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from ost_vo.faults import UsageFault
 from ost_vo.vo.binary import Binary
-from ost_vo.vo.binary2 import Binary2
+from ost_vo.vo.binary2 import Binary2, is_disputed
+from ost_vo.vo.columns import Column
 from ost_vo.vo.delimited import Csv, Tsv
 from ost_vo.vo.encoder import Encoder
 from ost_vo.vo.hypertext import HyperText
@@ -114,6 +115,12 @@ def choose(wanted: str | None, formats: tuple[Format, ...] = FORMATS) -> tuple[F
             return item, "".join(wanted.split())
     known = ", ".join(alias for item in formats for alias in item.aliases)
     raise UsageFault(f"There is no format {wanted!r}.", f"Formats: {known}, or their media types.")
+
+
+def settled(form: Format, columns: Iterable[Column]) -> Format:
+    """Return the format for a result: a VOTable of no certain serialisation has one that readers agree on."""
+    is_open = form is FORMATS[0] and any(map(is_disputed, columns))
+    return FORMATS[1] if is_open else form
 
 
 def _plain(name: str) -> str:

@@ -53,6 +53,7 @@ def prepare(archive: Archive, parameters: Parameters, uploaded: Uploads = NOTHIN
     form, media_type = formats.choose(parameters.one("RESPONSEFORMAT", "FORMAT"))
     catalogue = archive.published.catalogue.with_tables(uploaded.tables)
     translation = adql.translate(text, catalogue, maxrec=maxrec(archive, parameters))
+    form = formats.settled(form, translation.columns)
     encoder = form.encoder(translation.limit, {"infos": (Info("QUERY", text),)}, ())
     return Prepared(translation, encoder, media_type)
 

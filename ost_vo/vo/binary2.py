@@ -15,7 +15,7 @@ import pybase64
 
 from ost_vo.vo import binarykernels as kernels
 from ost_vo.vo import votable
-from ost_vo.vo.columns import Column
+from ost_vo.vo.columns import COMPLEX, STRINGS, Column
 from ost_vo.vo.copybinary import CopyBinary, layout, mismatch
 from ost_vo.vo.votable import Status
 
@@ -80,6 +80,20 @@ class Binary2(CopyBinary):
         full = first + (waiting + made) // 3 * 3
         self._carry = self._made[full : 2 + made].tobytes()
         return pybase64.b64encode(self._made[first:full].data)
+
+
+def is_disputed(column: Column) -> bool:
+    """Tell whether common readers disagree with the standard, or with each other, about a column in BINARY2.
+
+    astropy looks for a single bit at another place of its byte, and takes bytes for the bits of an array of
+    variable length, and rows for the elements of one of several dimensions, which section 5.3 counts. STIL
+    fails on a single bit, and takes the parts of complex numbers for elements.
+    """
+    shape = votable.shape(column)
+    if column.datatype == "bit":
+        return shape.variable or not shape.array
+    is_nested = bool(shape.sides) and column.datatype not in STRINGS
+    return shape.variable and (is_nested or column.datatype in COMPLEX)
 
 
 def warm() -> None:

@@ -44,7 +44,10 @@ def headers(fault: faults.Fault) -> dict[str, str]:
 
 
 async def fault_as_votable(request: Request, error: Exception) -> Response:
-    """Answer with a VOTable whose QUERY_STATUS is ERROR, as TAP and SIA clients read it."""
+    """Answer with a VOTable whose QUERY_STATUS is ERROR, as TAP and SIA clients read it.
+
+    It is one whatever RESPONSEFORMAT asks for, as DALI 1.1 section 4.2 permits; its Content-Type says so.
+    """
     fault = _fault(request, error)
     message = str(fault) if request.url.path.startswith("/tap") else f"{fault.code}: {fault}"
     document = votable.error_document(message)

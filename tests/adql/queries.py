@@ -11,6 +11,7 @@ VALID = [
     "SELECT o.* FROM ivoa.obscore AS o, ost.raw r WHERE o.obs_id=r.obs_id",
     "SELECT obs_id FROM obscore NATURAL LEFT OUTER JOIN raw",
     "SELECT obs_id FROM obscore FULL JOIN raw USING (obs_id)",
+    "SELECT 1 n FROM obscore o FULL JOIN raw r ON (r.ra = o.s_ra + 1 AND o.s_dec < r.dec) AND exposure > 5",
     "SELECT a.obs_id FROM obscore a JOIN raw b JOIN raw c ON b.obs_id=c.obs_id ON a.obs_id=c.obs_id",
     "SELECT a.obs_id FROM (obscore a RIGHT JOIN raw b ON a.obs_id=b.obs_id), raw c WHERE c.exposure=1",
     "SELECT q.n FROM (SELECT COUNT(*) AS n, calib_level FROM obscore GROUP BY calib_level) q WHERE q.n > 3",

@@ -132,6 +132,26 @@ def test_the_edge_of_a_distance_is_sharp(run: Run) -> None:
     query = "SELECT COUNT(*) FROM raw WHERE DISTANCE(0, 0, ra - ra, 5) {} 5"
     assert run(query.format("<")) == [["0"]]
     assert run(query.format("<=")) == [["500"]]
+    assert run(query.format("/ 2 <").replace("< 5", "< 2.5")) == [["0"]]
+    assert run(query.format("/ 2 <=").replace("<= 5", "<= 2.5")) == [["500"]]
+
+
+@pytest.mark.parametrize(
+    ("scaled", "plain"),
+    [
+        ("3600 * DISTANCE(s_ra, s_dec, 10, 20) < 27000", "DISTANCE(s_ra, s_dec, 10, 20) < 7.5"),
+        ("DISTANCE(s_ra, s_dec, 10, 20) / 2 < 5", "DISTANCE(s_ra, s_dec, 10, 20) < 10"),
+        ("NOT 60 * DISTANCE(s_ra, s_dec, 10, 20) <= 600", "DISTANCE(s_ra, s_dec, 10, 20) > 10"),
+        ("-1 * DISTANCE(s_ra, s_dec, 10, 20) < -10", "DISTANCE(s_ra, s_dec, 10, 20) > 10"),
+        ("0 * DISTANCE(s_ra, s_dec, 10, 20) < 1", "s_ra IS NOT NULL"),
+        ("1/3600 * DISTANCE(s_ra, s_dec, 10, 20) < 1", "s_ra IS NOT NULL"),
+        ("1 / DISTANCE(s_ra, s_dec, 10, 20) < 0.1", "DISTANCE(s_ra, s_dec, 10, 20) > 10"),
+        ("1 + DISTANCE(s_ra, s_dec, 10, 20) < 11", "DISTANCE(s_ra, s_dec, 10, 20) < 10"),
+    ],
+)
+def test_scaled_distances(run: Run, scaled: str, plain: str) -> None:
+    counts = [run(f"SELECT COUNT(*) FROM obscore WHERE {condition}") for condition in (scaled, plain)]
+    assert counts[0] == counts[1]
 
 
 _REGIONS = [
@@ -325,6 +345,10 @@ def test_rows(run: Run) -> None:
 _INDEXED = [
     "SELECT obs_id FROM obscore WHERE 1 = CONTAINS(POINT(s_ra, s_dec), CIRCLE(10, 20, 1))",
     "SELECT obs_id FROM obscore WHERE DISTANCE(s_ra, s_dec, 10, 20) < 1",
+    "SELECT obs_id FROM obscore WHERE 3600*DISTANCE(s_ra, s_dec, 10, 20) < 5",
+    "SELECT obs_id FROM obscore WHERE 5 >= 60 * DISTANCE(s_ra, s_dec, 10, 20) * 60.0 / 2",
+    "SELECT obs_id FROM obscore WHERE DISTANCE(s_ra, s_dec, 10, 20) < 5/3600.",
+    "SELECT obs_id FROM obscore WHERE IN_UNIT(DISTANCE(s_ra, s_dec, 10, 20), 'arcsec') BETWEEN 1 AND 5",
     "SELECT obs_id FROM obscore WHERE CONTAINS(POINT(s_ra, s_dec), POLYGON(1, 1, 2, 1, 2, 2)) = 1",
     "SELECT obs_id FROM obscore WHERE INTERSECTS(s_region, CIRCLE(10, 20, 1)) = 1",
     "SELECT obs_id FROM obscore WHERE INTERSECTS(POLYGON(1, 1, 2, 1, 2, 2), s_region) = 1",
@@ -360,6 +384,7 @@ _LINKED = [
     "ON DISTANCE(q.x, q.y, s_ra, s_dec) < 0.01",
     "SELECT COUNT(*) FROM obscore JOIN raw ON exposure < 9 AND DISTANCE(ra, dec, s_ra, s_dec) < 0.01",
     "SELECT COUNT(*) FROM obscore a, obscore b WHERE 1 = INTERSECTS(a.s_region, b.s_region)",
+    "SELECT COUNT(*) FROM raw JOIN obscore ON 3600 * DISTANCE(ra, dec, s_ra, s_dec) < 36",
 ]
 
 

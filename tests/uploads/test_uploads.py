@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ import requests
 from astropy.io.votable import from_table, parse
 from astropy.io.votable.tree import VOTableFile
 from astropy.table import MaskedColumn, Table
+from psycopg2.extensions import cursor
 
 from ost_vo.access.context import ANONYMOUS
 from ost_vo.services import uploads
@@ -161,6 +164,36 @@ def test_an_asynchronous_job_has_its_uploads_and_leaves_none(
     assert set(kept.glob("*.upload")) <= before
 
 
+def test_a_job_that_is_deleted_before_it_runs_leaves_no_upload(
+    tap: pyvo.dal.TAPService, service: Service
+) -> None:
+    kept = service.settings.state / "uploads"
+    before = set(kept.glob("*.upload"))
+    job = tap.submit_job("SELECT COUNT(*) AS n FROM TAP_UPLOAD.t", uploads={"t": sky(10)})
+    assert len(set(kept.glob("*.upload")) - before) == 1
+    job.delete()
+    assert set(kept.glob("*.upload")) <= before
+
+
+@contextmanager
+def loaded(service: Service, state: Path, rows: int, join: str) -> Iterator[tuple[cursor, str]]:
+    """Give the cursor of a query that joins an upload with others, before it runs, and its SQL."""
+    settings = service.settings.model_copy(update={"state": state})
+    parameters = Parameters(
+        [("UPLOAD", "t,param:p"), ("P", uploads.keep(settings, io.BytesIO(written(sky(rows)))))]
+    )
+    connection = psycopg2.connect(service.settings.dsn("ost_web"))
+    with uploads.opened(settings, parameters) as opened, connection.cursor() as made:
+        assert opened.load is not None
+        catalogue = tap_schema.load(connection).with_tables(opened.tables)
+        sql = adql.translate(f"SELECT u.number, o.obs_id FROM TAP_UPLOAD.t AS u {join}", catalogue).sql
+        opened.load(made, settings={"statement_timeout": "60s"})
+        for name, value in ANONYMOUS.database_settings().items():
+            made.execute("SELECT set_config(%s, %s, true)", (name, value))
+        yield made, sql
+    connection.close()
+
+
 @pytest.mark.parametrize(
     ("rows", "join", "planned"),
     [
@@ -177,24 +210,28 @@ def test_an_asynchronous_job_has_its_uploads_and_leaves_none(
 def test_joins_by_position_use_an_index_or_a_hash(
     service: Service, tmp_path: Path, rows: int, join: str, planned: str
 ) -> None:
-    settings = service.settings.model_copy(update={"state": tmp_path})
-    parameters = Parameters(
-        [("UPLOAD", "t,param:p"), ("P", uploads.keep(settings, io.BytesIO(written(sky(rows)))))]
-    )
-    connection = psycopg2.connect(service.settings.dsn("ost_web"))
-    with uploads.opened(settings, parameters) as opened, connection.cursor() as cursor:
-        assert opened.load is not None
-        catalogue = tap_schema.load(connection).with_tables(opened.tables)
-        sql = adql.translate(f"SELECT u.number, o.obs_id FROM TAP_UPLOAD.t AS u {join}", catalogue).sql
-        opened.load(cursor, settings={"statement_timeout": "60s"})
-        for name, value in ANONYMOUS.database_settings().items():
-            cursor.execute("SELECT set_config(%s, %s, true)", (name, value))
+    with loaded(service, tmp_path, rows, join) as (cursor, sql):
         cursor.execute("SET LOCAL enable_seqscan TO off")  # the demo night has few rows
         cursor.execute(f"EXPLAIN {sql}")
         plan = "\n".join(line for (line,) in cursor.fetchall())
         assert planned in plan
         with pytest.raises(psycopg2.Error, match=r"read-only|permission denied"):
             cursor.execute("DELETE FROM pg_temp.upload_1")
+
+
+def test_several_processes_may_compare_positions(service: Service) -> None:
+    query = (
+        "SELECT obs_id FROM ivoa.obscore WHERE DISTANCE(POINT(s_ra, s_dec), POINT(10, 10)) < 1 "
+        "AND CONTAINS(POINT(s_ra, s_dec), POLYGON(10, 10, 11, 10, 11, 11)) = 1"
+    )
+    connection = psycopg2.connect(service.settings.dsn("ost_web"))
+    sql = adql.translate(query, tap_schema.load(connection)).sql
+    with connection.cursor() as made:
+        for name, value in ANONYMOUS.database_settings().items():
+            made.execute("SELECT set_config(%s, %s, true)", (name, value))
+        made.execute("SET LOCAL force_parallel_mode TO on")
+        made.execute(f"EXPLAIN {sql}")
+        assert "Gather" in "\n".join(line for (line,) in made.fetchall())
     connection.close()
 
 
