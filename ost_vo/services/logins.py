@@ -16,9 +16,10 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from ost_vo.access.actor import Actor
-from ost_vo.faults import AuthenticationFault, ThrottledFault
+from ost_vo.faults import AuthenticationFault, ThrottledFault, TransientFault
 from ost_vo.services import passwords
 from ost_vo.settings import Settings
 from ost_vo.store import logins, people
@@ -30,9 +31,11 @@ TOKEN_PREFIX = "ost_"
 _SECRET_BYTES = 32
 # What is longer is no token and no session (characters).
 _LONGEST_SECRET = 128
-_NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
+NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 # Under this name all accounts count that there cannot be.
 _IMPOSSIBLE = "?"
+# And under this one all that come through the provider, who says later who they are.
+_PROVIDED = "!"
 # Wrong passwords that an account under attack forgives an address.
 _FORGIVEN = 3
 # For how long a process knows a password that was right, or wrong, without hashing it again [s]; how many.
@@ -40,8 +43,11 @@ _RIGHT_SECONDS = 300.0
 _WRONG_SECONDS = 60.0
 _REMEMBERED = 10_000
 
-# Says which user a name and a password belong to; None where it does not know them.
+# Says which user a name and a password belong to; None where it does not know them. A TransientFault says
+# that nobody has looked at the password.
 Verifier = Callable[[str, str], int | None]
+
+Found = TypeVar("Found")
 
 
 def digest(secret: str) -> bytes:
@@ -63,7 +69,7 @@ class StoredPasswords:
     def __call__(self, name: str, password: str) -> int | None:
         """Return the user's id; for an unknown name it takes as long as for a wrong password."""
         with reading(self._database) as cursor:
-            account = people.account(cursor, name) if _NAME.fullmatch(name) else None
+            account = people.account(cursor, name) if NAME.fullmatch(name) else None
         if account is None or account.password_hash is None:
             passwords.matches(passwords.NOBODY, password)
             return None
@@ -156,22 +162,37 @@ class Logins:
         Raises:
             AuthenticationFault: one of the two is wrong; which one is not told.
             ThrottledFault: too many were wrong: this one has not been looked at.
+            TransientFault: who might know the password does not answer.
         """
         # Before it is looked at: should the password change meanwhile, the mark is worth nothing.
         account = self._account(name)
         mark = self._mark(name, account, password)
         if mark not in self._wrong:
-            counted = name if _NAME.fullmatch(name) else _IMPOSSIBLE
+            counted = name if NAME.fullmatch(name) else _IMPOSSIBLE
             self._admit(counted, address)
-            for verify in self._verifiers:
-                user_id = verify(name, password)
-                if user_id is not None:
-                    actor = self._welcome(user_id, counted, address)
-                    if account is not None and account.actor.user_id == user_id:
-                        self._right.add(mark)
-                    return actor
+            user_id = self._looked_at(counted, address, lambda: self._verified(name, password))
+            if user_id is not None:
+                actor = self._welcome(user_id, counted, address)
+                if account is not None and account.actor.user_id == user_id:
+                    self._right.add(mark)
+                return actor
             self._wrong.add(mark)
         raise AuthenticationFault("The user name or the password is wrong.", "Try again.")
+
+    def by_provider(self, identify: Callable[[], int], address: str) -> Actor:
+        """Return the user whom a provider names; what it refuses counts like a wrong password.
+
+        Args:
+            identify: asks the provider, and returns the user's id or raises a fault.
+            address: whence, as for passwords.
+
+        Raises:
+            AuthenticationFault: the user is not active.
+            ThrottledFault: too many were refused: the provider has not been asked.
+            Fault: of identify.
+        """
+        self._admit(_PROVIDED, address)
+        return self._welcome(self._looked_at(_PROVIDED, address, identify), _PROVIDED, address)
 
     def start_session(self, actor: Actor) -> str:
         """Begin a session, and return the value of its cookie, which only the caller gets to know."""
@@ -203,6 +224,24 @@ class Logins:
             seconds=max(1, math.ceil(settings.login_window - found.age)),
         )
 
+    def _verified(self, name: str, password: str) -> int | None:
+        answers = (verify(name, password) for verify in self._verifiers)
+        return next((user_id for user_id in answers if user_id is not None), None)
+
+    def _looked_at(self, account: str, address: str, look: Callable[[], Found]) -> Found:
+        """Return what a look finds; where nobody can look, the guess that was counted is none."""
+        try:
+            return look()
+        except TransientFault:
+            with reading(self._database) as cursor:
+                window = self._settings.login_window
+                found = logins.failures(cursor, account, address, window)
+                logins.forget_failures(cursor, account, address, window)
+                # The others count from now on, which is never too short.
+                for _ in range(found.of_both - 1):
+                    logins.add_failure(cursor, account, address)
+            raise
+
     def _welcome(self, user_id: int, account: str, address: str) -> Actor:
         with reading(self._database) as cursor:
             actor = people.actor_by_id(cursor, user_id)
@@ -212,7 +251,7 @@ class Logins:
         return actor
 
     def _account(self, name: str) -> Account | None:
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             return None
         with reading(self._database) as cursor:
             return people.account(cursor, name)

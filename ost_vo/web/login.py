@@ -6,15 +6,18 @@ Source: SSO 2.0 section 3.2 (a name and a password over TLS); RFC 6265 section 4
 from __future__ import annotations
 
 from html import escape
+from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from ost_vo.access.actor import Actor
 from ost_vo.faults import AuthenticationFault, UsageFault
 from ost_vo.services.archive import Archive
 from ost_vo.services.logins import Logins
+from ost_vo.settings import Settings
 from ost_vo.web import errors
 from ost_vo.web.addresses import counted_address, networks
 from ost_vo.web.authentication import COOKIE, LOGIN, LOGOUT, PasswordDesk, actor_of, cookie_path
@@ -32,11 +35,12 @@ _PAGE = """<!DOCTYPE html>
 <input name="password" type="password" autocomplete="current-password" required></label></p>
 <p><button>Log in</button></p>
 </form>
-<form method="post" action="logout"><p><button>Log out</button></p></form>
+{other}<form method="post" action="logout"><p><button>Log out</button></p></form>
 </body></html>
 """
+_OTHER = '<p><a href="{url}">Log in through {host}</a></p>\n'
 # Nothing is loaded, nobody frames the form, and nothing remembers it.
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -46,7 +50,7 @@ _HEADERS = {
 async def form(request: Request) -> Response:
     """Show a form to log in with."""
     actor = actor_of(request)
-    return _page(f"You are {actor.name}." if actor else "You are not logged in.")
+    return page(request, f"You are {actor.name}." if actor else "You are not logged in.")
 
 
 async def log_in(request: Request) -> Response:
@@ -63,15 +67,21 @@ async def log_in(request: Request) -> Response:
     try:
         actor = await desk.check(name, password, address)
     except AuthenticationFault as fault:
-        if _wants_page(request):
-            return _page(fault.detail, 401)
+        if wants_page(request):
+            return page(request, fault.detail, 401)
         return await errors.fault_as_text(request, fault)
+    told = f"Logged in as {actor.name}."
+    response = page(request, told) if wants_page(request) else PlainTextResponse(f"{told}\n", headers=HEADERS)
+    await begin_session(request, actor, response)
+    return response
+
+
+async def begin_session(request: Request, actor: Actor, response: Response) -> None:
+    """Begin a session, end the one that the client has shown, and give the cookie to a response."""
     logins: Logins = request.app.state.logins
     await run_in_threadpool(_end_sessions, request, logins)
     value = await run_in_threadpool(logins.start_session, actor)
-    told = f"Logged in as {actor.name}."
-    response = _page(told) if _wants_page(request) else PlainTextResponse(f"{told}\n", headers=_HEADERS)
-    settings = archive.settings
+    settings = request.app.state.archive.settings
     response.set_cookie(
         COOKIE,
         value,
@@ -82,7 +92,6 @@ async def log_in(request: Request) -> Response:
         samesite="lax",
     )
     response.headers["X-VO-Authenticated"] = actor.name
-    return response
 
 
 async def log_out(request: Request) -> Response:
@@ -90,7 +99,7 @@ async def log_out(request: Request) -> Response:
     archive: Archive = request.app.state.archive
     await run_in_threadpool(_end_sessions, request, request.app.state.logins)
     told = "You are logged out."
-    response = _page(told) if _wants_page(request) else PlainTextResponse(f"{told}\n", headers=_HEADERS)
+    response = page(request, told) if wants_page(request) else PlainTextResponse(f"{told}\n", headers=HEADERS)
     response.delete_cookie(COOKIE, path=cookie_path(archive.settings), httponly=True, samesite="lax")
     return response
 
@@ -101,11 +110,18 @@ def _end_sessions(request: Request, logins: Logins) -> None:
         logins.end_session(value)
 
 
-def _page(note: str, status: int = 200) -> Response:
-    return HTMLResponse(_PAGE.format(note=escape(note)), status, _HEADERS)
+def page(request: Request, note: str, status: int = 200) -> Response:
+    """Return the form with a note over it."""
+    settings: Settings = request.app.state.archive.settings
+    other = ""
+    if settings.openid_issuer:
+        host = urlsplit(settings.openid_issuer).netloc
+        other = _OTHER.format(url=escape(f"{settings.base_url}{LOGIN}/openid"), host=escape(host))
+    return HTMLResponse(_PAGE.format(note=escape(note), other=other), status, HEADERS)
 
 
-def _wants_page(request: Request) -> bool:
+def wants_page(request: Request) -> bool:
+    """Say whether it is a browser that asks."""
     return "text/html" in request.headers.get("accept", "")
 
 
