@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
+import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ost_vo.faults import UsageFault
+from ost_vo.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +32,57 @@ class Found:
     link_to: Path | None = None
 
 
-def find(paths: Sequence[Path]) -> Iterator[Found]:
+class Ignored:
+    """Names of files and directories that are left alone, whatever they hold.
+
+    Args:
+        patterns: as the shell writes them; upper and lower case are the same.
+    """
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        expressions = [fnmatch.translate(pattern) for pattern in patterns]
+        self._names = re.compile("|".join(expressions) or r"(?!)", re.IGNORECASE)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Ignored:
+        """Return those of an installation."""
+        return cls(filter(None, map(str.strip, settings.watch_ignore.split(","))))
+
+    def name(self, name: str) -> bool:
+        """Whether a file or directory of that name is left alone."""
+        return self._names.match(name) is not None
+
+    def path(self, path: Path, root: Path) -> bool:
+        """Whether a path has such a name in it, below the root."""
+        return any(map(self.name, path.relative_to(root).parts))
+
+
+NOTHING = Ignored(())
+
+
+def find(paths: Sequence[Path], ignored: Ignored = NOTHING) -> Iterator[Found]:
     """Yield everything below the paths once, each directory in the order of its names.
 
     Symbolic links below the paths are named, but not followed.
+
+    Args:
+        paths: files or directories, absolute; they themselves are never ignored.
+        ignored: the names to pass over.
     """
     for path in _without_nested(paths):
-        yield from _below(path) if path.is_dir() else (_file(path),)
+        yield from _below(path, ignored) if path.is_dir() else (look_at(path),)
+
+
+def look_at(path: Path) -> Found:
+    """Return what is at a path that is no directory."""
+    try:
+        status = path.lstat()
+    except OSError as error:
+        return Found(path, problem=f"Cannot be looked at: {error.strerror}.")
+    if stat.S_ISLNK(status.st_mode):
+        return Found(path, link_to=Path(os.path.realpath(path)))
+    ordinary = stat.S_ISREG(status.st_mode)
+    return Found(path, status.st_size, status.st_mtime_ns, None if ordinary else "Not an ordinary file.")
 
 
 def resolve(paths: Sequence[Path], root: Path) -> list[Path]:
@@ -78,7 +125,7 @@ def _without_nested(paths: Sequence[Path]) -> list[Path]:
     ]
 
 
-def _below(directory: Path) -> Iterator[Found]:
+def _below(directory: Path, ignored: Ignored) -> Iterator[Found]:
     try:
         with os.scandir(directory) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
@@ -86,19 +133,9 @@ def _below(directory: Path) -> Iterator[Found]:
         yield Found(directory, problem=f"The directory cannot be listed: {error.strerror}.")
         return
     for entry in entries:
-        path = Path(entry.path)
-        if entry.is_symlink():
-            yield Found(path, link_to=Path(os.path.realpath(path)))
-        elif entry.is_dir(follow_symlinks=False):
-            yield from _below(path)
+        if ignored.name(entry.name):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _below(Path(entry.path), ignored)
         else:
-            yield _file(path)
-
-
-def _file(path: Path) -> Found:
-    try:
-        status = path.lstat()
-    except OSError as error:
-        return Found(path, problem=f"Cannot be looked at: {error.strerror}.")
-    ordinary = stat.S_ISREG(status.st_mode)
-    return Found(path, status.st_size, status.st_mtime_ns, None if ordinary else "Not an ordinary file.")
+            yield look_at(Path(entry.path))

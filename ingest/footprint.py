@@ -17,27 +17,19 @@ from astropy.wcs import WCS, FITSFixedWarning, WcsError
 from astropy.wcs.utils import wcs_to_celestial_frame
 from numpy.typing import NDArray
 
-from ingest.headers import CARD_BYTES, Remark, Unit, text_of, value_of
-from ingest.position import Vectors, degrees, separations, to_icrs, vectors
+from ingest.headers import Remark, Unit, value_of
+from ost_vo.vo.celestial import Vectors, degrees, separations, to_icrs, vectors
+from ost_vo.vo.wcscards import celestial_axes, celestial_wcs, needs_lookup
+
+__all__ = ["Footprint", "footprint", "has_celestial_wcs", "needs_lookup"]
 
 ARCSEC_PER_RADIAN = math.degrees(1.0) * 3600.0
 # Below this size the edges of an undistorted image are great circles to a fraction of a pixel.
 _SMALL_FIELD = 1.0
 _POINTS_PER_EDGE = 8
-_MAX_AXES = 9
 # pgSphere's polygons and STC-S have an inside only while they are smaller than a hemisphere.
 _MAX_RADIUS = 89.0
-_LOOKUP_DISTORTIONS = ("CPDIS1", "CPDIS2", "CPERR1", "D2IMDIS1", "D2IMDIS2", "AXISCORR", "D2IMERR1")
-_WCS_TEXT = re.compile(r"(CTYPE|CUNIT)[1-9]$|RADESYS$|RADECSYS$")
-_WCS_NUMBER = re.compile(
-    r"(CRVAL|CRPIX|CDELT|CROTA)[1-9]$|(CD|PC|PV)[1-9]_\d{1,2}$|PC00[1-9]00[1-9]$|(LON|LAT)POLE$|EQUINOX$|EPOCH$"
-    r"|(A|B|AP|BP)_([0-9]_[0-9]|ORDER)$"
-)
-_LOOKUP_CARD = re.compile(r"(CPDIS|CPERR|DP|D2IM|D2IMDIS|D2IMERR)[1-9]\b|AXISCORR")
-_LARGEST_NUMBER = 1e30
-_LARGEST_SIP_ORDER = 9
 _SCALE = re.compile(r"(CD\d_\d|CDELT\d)$")
-_CELESTIAL = re.compile(r"(RA--|DEC-|[GEHS]LON|[GEHS]LAT|[A-Z]{2}L[NT]-)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +72,8 @@ class Footprint:
 def has_celestial_wcs(header: fits.Header) -> bool:
     """Whether a header has a world coordinate system for the sky: types, reference point, and a scale."""
     return (
-        len(_celestial_axes(header)) == 2
-        and all(value_of(header, f"CRVAL{axis}") is not None for axis in _celestial_axes(header))
+        len(celestial_axes(header)) == 2
+        and all(value_of(header, f"CRVAL{axis}") is not None for axis in celestial_axes(header))
         and any(_SCALE.match(keyword) and value_of(header, keyword) for keyword in header)
     )
 
@@ -96,7 +88,9 @@ def footprint(unit: Unit, hdus: fits.HDUList | None) -> tuple[Footprint | None, 
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            found = _of_wcs(_celestial(unit, hdus), *_celestial_lengths(unit))
+            found = _of_wcs(
+                celestial_wcs(unit.header, unit.shape, hdus, unit.cards), *_celestial_lengths(unit)
+            )
     except (
         WcsError,
         ValueError,
@@ -111,57 +105,6 @@ def footprint(unit: Unit, hdus: fits.HDUList | None) -> tuple[Footprint | None, 
     if isinstance(found, str):
         return None, [*remarks, Remark("CTYPE1", found)]
     return found, remarks
-
-
-def needs_lookup(header: fits.Header) -> bool:
-    """Whether the WCS has distortion tables in other extensions."""
-    return any(value_of(header, keyword) for keyword in _LOOKUP_DISTORTIONS)
-
-
-def _celestial_axes(header: fits.Header) -> list[int]:
-    """Return the numbers of the axes for longitude and latitude, in their order in the file."""
-    return [axis for axis in range(1, _MAX_AXES + 1) if _CELESTIAL.match(text_of(header, f"CTYPE{axis}"))]
-
-
-def _celestial(unit: Unit, hdus: fits.HDUList | None) -> WCS:
-    header = _wcs_header(unit, with_lookup=hdus is not None)
-    axes = _celestial_axes(header)
-    if len(unit.shape) == 2 and axes == [1, 2] and "CTYPE3" not in header:
-        return WCS(header, fobj=hdus)
-    # Distortions work in two dimensions only, so the others have to go before they are looked at.
-    return WCS(header, fobj=hdus, naxis=axes)
-
-
-def _wcs_header(unit: Unit, *, with_lookup: bool) -> fits.Header:
-    """Return the sound cards of the primary WCS alone.
-
-    astropy checks and copies every card several times. Wcslib corrupts its memory over odd values and over
-    incomplete plate solutions of Schmidt surveys (PLTRAH, AMDX1, XPIXELSZ, ...), so it sees none of these.
-    """
-    header = fits.Header()
-    for keyword in dict.fromkeys(unit.header):
-        # Matched first: astropy takes '*', '?' and '...' in a keyword for a pattern.
-        if _WCS_TEXT.match(keyword) or _WCS_NUMBER.match(keyword):
-            value = value_of(unit.header, keyword)
-            if value is not None and _is_sound(keyword, value):
-                header[keyword] = value
-    if with_lookup:
-        cards = (unit.cards[start : start + CARD_BYTES] for start in range(0, len(unit.cards), CARD_BYTES))
-        lookup = "".join(card for card in cards if _LOOKUP_CARD.match(card))
-        header.extend(fits.Header.fromstring(lookup).cards)
-    header["NAXIS"] = len(unit.shape)
-    for number, length in enumerate(unit.shape, 1):
-        header[f"NAXIS{number}"] = length
-    return header
-
-
-def _is_sound(keyword: str, value: bool | int | float | str) -> bool:
-    """Whether a card of the WCS has a value that can be right."""
-    if isinstance(value, str) or _WCS_TEXT.match(keyword):
-        return isinstance(value, str) and _WCS_TEXT.match(keyword) is not None
-    if keyword.endswith("_ORDER"):
-        return isinstance(value, int) and 0 <= value <= _LARGEST_SIP_ORDER
-    return not isinstance(value, bool) and abs(value) < _LARGEST_NUMBER
 
 
 def _matters(warning: warnings.WarningMessage) -> bool:
@@ -217,7 +160,7 @@ def _footprint(middle: Vectors, dy: Vectors, area: float, edge: Vectors) -> Foot
 
 def _celestial_lengths(unit: Unit) -> tuple[int, int]:
     """Return the lengths in pixels of the celestial axes."""
-    first, second = (unit.shape[axis - 1] for axis in _celestial_axes(unit.header))
+    first, second = (unit.shape[axis - 1] for axis in celestial_axes(unit.header))
     return first, second
 
 

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
 from enum import Enum
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from astropy import log
-from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 
-from ingest import discovery, formats, mapping
-from ingest.discovery import Found
-from ingest.headers import Remark, Unit, read_units, stored_texts
+from ingest import discovery, formats, moving, readers
+from ingest.datafile import DataFile, Description
+from ingest.discovery import NOTHING, Found, Ignored
+from ingest.headers import Remark
 from ingest.stream import Stream, Unreadable
 from ost_vo.faults import Fault
 from ost_vo.settings import Settings
-from ost_vo.store import quarantine
+from ost_vo.store import moves, quarantine
 from ost_vo.store.products import (
     FileState,
     Known,
-    Metadata,
     Product,
     ProductStore,
     Rejected,
@@ -38,7 +36,6 @@ from ost_vo.store.products import (
 
 _BATCH = 500
 _MAX_WARNING = 300  # characters kept of what astropy warns of
-_NIGHT = re.compile(r"(\d{4})[-_]?(\d{2})[-_]?(\d{2})(?!\d)")
 
 
 class Outcome(Enum):
@@ -46,6 +43,7 @@ class Outcome(Enum):
 
     INGESTED = "ingested"
     UPDATED = "updated"
+    MOVED = "moved"
     UNCHANGED = "unchanged"
     QUARANTINED = "in quarantine"
     SKIPPED = "no data format that is read"
@@ -75,9 +73,9 @@ class Report:
         return "\n".join(lines)
 
 
-def count(paths: Sequence[Path]) -> int:
+def count(paths: Sequence[Path], ignored: Ignored = NOTHING) -> int:
     """Return how many times `ingest` reports progress for these paths."""
-    return sum(1 for _ in discovery.find([Path(os.path.realpath(path)) for path in paths]))
+    return sum(1 for _ in discovery.find([Path(os.path.realpath(path)) for path in paths], ignored))
 
 
 def ingest(paths: Sequence[Path], settings: Settings, progress: Progress | None = None) -> Report:
@@ -94,7 +92,7 @@ def ingest(paths: Sequence[Path], settings: Settings, progress: Progress | None 
     """
     resolved = discovery.resolve(paths, settings.data)
     with open_connection(settings) as connection:
-        return Loader(connection, settings).load(discovery.find(resolved), progress)
+        return Loader(connection, settings).load(discovery.find(resolved, Ignored.of(settings)), progress)
 
 
 class Loader:
@@ -125,10 +123,6 @@ class Loader:
                     progress(found.path, outcome)
         return report
 
-    def mark_missing(self, path: str) -> int:
-        """Note that a path of the archive, and all below it, is gone; return how many products that were."""
-        return self._products.mark_missing([path])
-
     def _take(self, found: Found, known: dict[str, Known], report: Report) -> Outcome:
         path = discovery.relative(found.path, self._root)
         try:
@@ -158,11 +152,11 @@ class Loader:
         """Whether a file is passed over; raises Unreadable for one that should be data and cannot be."""
         if found.problem:
             raise Unreadable(found.problem)
-        if found.link_to is not None and not formats.is_fits(found.path.name):
+        if found.link_to is not None and not formats.is_data(found.path.name):
             return True
         if refusal := formats.refusal(found.path.name):
             raise Unreadable(refusal)
-        if not formats.is_fits(found.path.name):
+        if not formats.is_data(found.path.name):
             return True
         if found.link_to is not None:
             return self._is_link_inside(found.link_to)
@@ -186,23 +180,33 @@ class Loader:
             return Outcome.UNCHANGED
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", AstropyWarning)
-            with open(found.path, "rb", buffering=0, opener=_opener) as file:
-                state, sha256, units, remarks = _read(file, path)
-            if known and known.sha256 == sha256:
-                self._products.touch(state)
-                return Outcome.UNCHANGED
-            source = mapping.Source(
-                path, units, lambda: fits.open(found.path, mode="readonly"), self._facility
-            )
-            metadata, doubts = mapping.describe(source)
+            with open(found.path, "rb", buffering=0, opener=_opener) as raw:
+                file = _file(raw, path, found.path, self._facility)
+                describe = readers.read(file)
+                sha256 = file.stream.digest()
+                state = _state(file)
+                if known and known.sha256 == sha256:
+                    self._products.touch(state)
+                    return Outcome.UNCHANGED
+                former = moving.former(self._connection, self._root, path, sha256, known)
+                if former and former.move.located.is_deleted:
+                    moves.relocate(self._connection, [former.move])
+                    self._products.touch(state)
+                    return Outcome.UNCHANGED
+                description = describe()
         warned = [Remark("FITS", str(warning.message)[:_MAX_WARNING]) for warning in caught]
-        product = _product(units, state, sha256, metadata, [*remarks, *doubts, *warned])
-        self._save(product, is_known=bool(known and known.product_id))
+        if former:
+            product = _product(state, sha256, description, [*warned, *former.remarks])
+            self._save(product, is_known=True, before=lambda cursor: moves.move(cursor, [former.move]))
+            return Outcome.MOVED
+        self._save(_product(state, sha256, description, warned), is_known=bool(known and known.product_id))
         return Outcome.UPDATED if known and known.product_id else Outcome.INGESTED
 
-    def _save(self, product: Product, *, is_known: bool) -> None:
+    def _save(
+        self, product: Product, *, is_known: bool, before: Callable[[Cursor], None] | None = None
+    ) -> None:
         try:
-            self._products.save(product, is_known=is_known)
+            self._products.save(product, is_known=is_known, before=before)
         except Rejected as fault:
             if product.metadata.region is None:
                 raise
@@ -210,39 +214,30 @@ class Loader:
             metadata = replace(product.metadata, region=None, s_region=None)
             remark = ("CTYPE1", f"The outline is left out. {fault.detail}")
             product = replace(product, metadata=metadata, discrepancies=[*product.discrepancies, remark])
-            self._products.save(product, is_known=is_known)
+            self._products.save(product, is_known=is_known, before=before)
 
 
-def _read(file: BinaryIO, path: str) -> tuple[FileState, bytes, list[Unit], list[Remark]]:
-    """Read a file through, once: its state, SHA-256 and header units."""
-    before = os.fstat(file.fileno())
-    if not stat.S_ISREG(before.st_mode):
+def _file(raw: BinaryIO, path: str, location: Path, facility: str) -> DataFile:
+    status = os.fstat(raw.fileno())
+    if not stat.S_ISREG(status.st_mode):
         raise Unreadable("Not an ordinary file.")
-    stream = Stream(file)
-    units, remarks = read_units(stream, before.st_size)
-    sha256 = stream.digest()
-    after = os.fstat(file.fileno())
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+    return DataFile(path, raw, Stream(raw), status.st_size, status.st_mtime_ns, location, facility)
+
+
+def _state(file: DataFile) -> FileState:
+    """Return a file's state now that it was read, which must be as it was before."""
+    after = os.fstat(file.raw.fileno())
+    if (file.size, file.modified_ns) != (after.st_size, after.st_mtime_ns):
         raise Unreadable("Changed while it was read: ingest it again when it is complete.")
-    return FileState.of(path, after.st_size, after.st_mtime_ns), sha256, units, remarks
+    return FileState.of(file.path, file.size, file.modified_ns)
 
 
-def _product(
-    units: list[Unit], state: FileState, sha256: bytes, metadata: Metadata, remarks: list[Remark]
-) -> Product:
-    texts, cut = stored_texts(units)
+def _product(state: FileState, sha256: bytes, description: Description, warned: list[Remark]) -> Product:
     run = state.path.split("/", 1)[0]
-    discrepancies = [(remark.keyword, _printable(remark.reason)) for remark in (*remarks, *cut)]
-    return Product(state, sha256, run, _night(run), metadata, texts, list(dict.fromkeys(discrepancies)))
-
-
-def _night(run: str) -> date | None:
-    """Return the date at the beginning of a run's name, or None."""
-    match = _NIGHT.match(run)
-    try:
-        return date(int(match[1]), int(match[2]), int(match[3])) if match else None
-    except ValueError:
-        return None
+    remarks = [(r.keyword, _printable(r.reason)) for r in (*description.remarks, *warned)]
+    discrepancies = list(dict.fromkeys(remarks))
+    night = moving.night(run)
+    return Product(state, sha256, run, night, description.metadata, description.headers, discrepancies)
 
 
 def _printable(text: str) -> str:

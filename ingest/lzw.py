@@ -1,9 +1,9 @@
 """Unpacking what `compress` packed: files that end in .Z.
 
-The format has no specification but its programs: codes of 9 to 16 bits, the lowest bit first, written in groups
-of eight; where the width of a code changes, the rest of the group is filling. Every code but the first makes an
-entry of the table: the string before, and the first byte of this one. Code 256 empties the table. There is no
-length and no checksum, so a cut file is only noticed by what was packed in it.
+The format has no specification but its programs: codes of 9 to 16 bits, the lowest bit first, written in
+groups of eight; where the width of a code changes, the rest of the group is filling. Every code but the first
+makes an entry of the table: the string before, and the first byte of this one. Code 256 empties the table.
+There is no length and no checksum, so a cut file is only noticed by what was packed in it.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ def _decode(packed, bit, output, state, prefix, last, length, max_bits, is_block
         if made > limit:
             reason = 1
             break
-        if old != -1 and bits < max_bits and free == (1 << bits):
+        # Programs that limit codes to 9 bits write 10 all the same, once the table is full.
+        if bits < max(max_bits, 10) and free == (1 << bits):
             skip = (-read) % 8 * bits
             bits, read = bits + 1, 0
         if skip:

@@ -10,12 +10,13 @@ from typing import Any
 
 from astropy.io import fits
 
-from ingest import cameras, filters, formats, rules
+from ingest import cameras, filters, formats, rules, spectrographs
 from ingest.footprint import Footprint, footprint, has_celestial_wcs, needs_lookup
 from ingest.headers import Remark, Unit, text_of
 from ingest.keywords import Keywords
 from ingest.position import header_position
 from ingest.spectral import SpectralAxis, has_spectrum, spectral_axis, table_axis
+from ingest.spectrographs import Spectrograph
 from ingest.stream import Unreadable
 from ingest.targets import target_name
 from ingest.times import times
@@ -36,6 +37,9 @@ _ASTROPY_FAILURES = (
     AssertionError,
     fits.VerifyError,
 )
+_FURTHER_AXES = ("TIME", "UTC", "STOKES")
+_MAX_COLOURS = 4  # planes of a picture: red, green, blue, and luminance or transparency
+_DETECTOR = re.compile(r"\[(\d{1,6}):(\d{1,6}),(\d{1,6}):(\d{1,6})\]$")
 _CALIBRATION = ("bias", "dark", "flat", "wave")
 _WITHOUT_LIGHT = ("bias", "dark")
 _FLUX = re.compile(r"erg|jy\b|jansky|\bw[ /.*]*m|photon|mag\b", re.IGNORECASE)
@@ -75,9 +79,10 @@ def describe(source: Source) -> tuple[Metadata, list[Remark]]:
     columns["exposure_type"] = rules.exposure_type(keywords)
     _add_times(columns, keywords)
     axis = _spectral_axis(source, unit, keywords)
-    columns["dataproduct_type"] = _dataproduct_type(unit, axis)
+    spectrograph = _spectrograph(columns, source, unit, keywords)
+    columns["dataproduct_type"] = _dataproduct_type(unit, axis, spectrograph)
     _add_camera(columns, unit, keywords)
-    _add_band(columns, axis, keywords)
+    _add_band(columns, axis, spectrograph, keywords)
     _add_place(columns, source, unit, axis, keywords)
     _add_target(columns)
     _add_calibration(columns, unit, axis, keywords)
@@ -132,15 +137,34 @@ def _spectral_axis(source: Source, unit: Unit, keywords: Keywords) -> SpectralAx
         return SpectralAxis(0, None, None, 0)
 
 
-def _dataproduct_type(unit: Unit, axis: SpectralAxis | None) -> str | None:
+def _spectrograph(columns: Columns, source: Source, unit: Unit, keywords: Keywords) -> Spectrograph | None:
+    """Return the spectrograph whose light a frame shows; one with a celestial WCS shows the sky instead."""
+    is_other = unit.is_groups or (unit.is_table and not has_spectrum(unit))
+    if is_other or columns["exposure_type"] in _WITHOUT_LIGHT or has_celestial_wcs(unit.header):
+        return None
+    return spectrographs.used(keywords, source.path)
+
+
+def _dataproduct_type(unit: Unit, axis: SpectralAxis | None, spectrograph: Spectrograph | None) -> str | None:
     if unit.is_groups:
         return "visibility" if "COMPLEX" in [text_of(unit.header, f"CTYPE{n}") for n in range(2, 8)] else None
     if unit.is_table:
         return "spectrum" if axis else "measurements"
     spatial = [n for n in _real_axes(unit) if axis is None or n != axis.number]
-    if axis is None:
+    if axis is None and spectrograph is not None and len(spatial) < 3:
+        return "spectrum"
+    if axis is None and not _has_further_axis(unit, spatial):
         return "image" if len(spatial) > 1 else None
     return "cube" if len(spatial) > 1 else "spectrum"
+
+
+def _has_further_axis(unit: Unit, axes: list[int]) -> bool:
+    """Whether an image has an axis of times, of polarisations, or of more planes than colours."""
+    return any(
+        text_of(unit.header, f"CTYPE{n}").upper().startswith(_FURTHER_AXES)
+        or unit.shape[n - 1] > _MAX_COLOURS
+        for n in axes[2:]
+    )
 
 
 def _real_axes(unit: Unit) -> list[int]:
@@ -170,10 +194,17 @@ def _add_matching_camera(columns: Columns, keywords: Keywords, pixel: float, wid
         keywords.doubt("INSTRUME", f"Names no camera; pixels and size fit {names}: left open.")
 
 
-def _add_band(columns: Columns, axis: SpectralAxis | None, keywords: Keywords) -> None:
+def _add_band(
+    columns: Columns, axis: SpectralAxis | None, spectrograph: Spectrograph | None, keywords: Keywords
+) -> None:
     if axis is not None:
         columns |= {"em_min": axis.em_min, "em_max": axis.em_max, "em_xel": axis.em_xel or None}
-    elif columns["filter_name"] and columns["exposure_type"] not in _WITHOUT_LIGHT:
+    if spectrograph is not None and columns.get("em_min") is None:
+        columns |= {"em_min": spectrograph.em_min, "em_max": spectrograph.em_max}
+        keywords.doubt(
+            "CTYPE1", f"Gives no wavelengths: em_min and em_max are nominal for {spectrograph.name}."
+        )
+    elif axis is None and columns["filter_name"] and columns["exposure_type"] not in _WITHOUT_LIGHT:
         band = filters.band(columns["filter_name"])
         columns |= {"em_min": band.em_min, "em_max": band.em_max}
         if band.remark:
@@ -186,7 +217,7 @@ def _add_place(
     """Fill position, field and region; frames that do not show the sky have none."""
     is_image = columns["dataproduct_type"] in ("image", "cube")
     if is_image:
-        columns["s_xel1"], columns["s_xel2"] = _celestial_shape(unit, axis)
+        columns["s_xel1"], columns["s_xel2"] = _size(columns, source, unit, axis, keywords)
     if columns["exposure_type"] in _CALIBRATION:
         return
     found = _footprint(source, unit, keywords) if is_image and has_celestial_wcs(unit.header) else None
@@ -197,6 +228,21 @@ def _add_place(
     if found is None and is_image:
         _add_field_of_camera(columns)
     columns["s_resolution"] = _resolution(keywords)
+
+
+def _size(
+    columns: Columns, source: Source, unit: Unit, axis: SpectralAxis | None, keywords: Keywords
+) -> tuple[int, int]:
+    """Return width and height [pixels]: the whole detector's where its amplifiers are images of their own."""
+    parts = [u for u in source.units if u.shape and text_of(u.header, "DETSEC")]
+    edges = _DETECTOR.match(text_of(unit.header, "DETSIZE").replace(" ", ""))
+    if len(parts) < 2 or edges is None:
+        return _celestial_shape(unit, axis)
+    reason = f"{len(parts)} parts of a detector: the size is the whole one's, all else is HDU {unit.index}'s."
+    keywords.doubt("DETSIZE", reason)
+    across, down = (abs(int(edges[n + 1]) - int(edges[n])) + 1 for n in (1, 3))
+    binning_x, binning_y = columns["binning_x"] or 1, columns["binning_y"] or columns["binning_x"] or 1
+    return across // binning_x, down // binning_y
 
 
 def _celestial_shape(unit: Unit, axis: SpectralAxis | None) -> tuple[int, int]:
@@ -296,12 +342,12 @@ def _add_names(columns: Columns, source: Source, keywords: Keywords) -> None:
     columns["dataproduct_subtype"] = columns["exposure_type"]
     columns["obs_id"] = formats.without_suffixes(source.path)
     columns["facility_name"] = keywords.text("OBSERVAT") or source.facility
-    columns["obs_title"] = _title(columns)
+    columns["obs_title"] = title(columns)
 
 
-def _title(columns: Columns) -> str:
-    """Return a line for people, such as 'light of M 31, filter B, 90 s'."""
-    what = columns["exposure_type"] or columns["dataproduct_type"] or "file"
+def title(columns: Columns) -> str:
+    """Return a line for people about a product of those columns, such as 'light of M 31, filter B, 90 s'."""
+    what = columns["exposure_type"] or columns["dataproduct_subtype"] or columns["dataproduct_type"] or "file"
     if target := columns.get("target_name"):
         what += f" of {target}"
     if columns["filter_name"] and columns.get("em_min"):

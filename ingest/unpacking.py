@@ -99,7 +99,7 @@ _HELD = b"\0"  # stands for packed bytes that the decompressor itself still hold
 
 
 class _Members:
-    """A file of packed streams (RFC 1952, section 2.2, for gzip; bzip2 does the same), or padding after them."""
+    """A file of packed streams (RFC 1952, section 2.2, for gzip; bzip2 does the same), and padding."""
 
     def __init__(self, beginning: bytes, fetch: Fetch, kind: type[_Gzip] | type[_Bzip2]) -> None:
         self._packed = beginning

@@ -12,7 +12,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ost_vo.commands import people, projects, publication
+from ost_vo.commands import disk, people, projects, publication
 from ost_vo.commands.acting import err, out
 from ost_vo.commands.doctor import doctor
 from ost_vo.faults import Fault
@@ -182,6 +182,9 @@ for command in (
     publication.release,
     publication.delete,
     publication.audit,
+    disk.reconcile,
+    disk.missing,
+    disk.rename_run,
     doctor,
 ):
     app.command()(command)
@@ -215,8 +218,9 @@ def _write_demo(settings: Settings) -> None:
 
 def _ingest(paths: list[Path], settings: Settings) -> Report:
     from ingest import load
+    from ingest.discovery import Ignored
 
-    total = load.count(paths)
+    total = load.count(paths, Ignored.of(settings))
     with _bar("Ingesting", total) as advance:
 
         def progress(path: Path, outcome: Outcome) -> None:

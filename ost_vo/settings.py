@@ -12,8 +12,10 @@ import re
 import tempfile
 from functools import cached_property
 from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ost_vo.faults import UsageFault
@@ -72,6 +74,12 @@ class Settings(BaseSettings):
         "",
         description="Networks that uploads may be fetched from though they are not public, with commas.",
     )
+    cutout_bytes: int = Field(
+        268_435_456, ge=1, description="Size of the pixels of a cutout at the most [bytes]."
+    )
+    cutout_slots: int = Field(
+        4, ge=1, le=64, description="Cutouts that one web process makes at a time; each is kept in memory."
+    )
     job_slots: int = Field(
         2, ge=1, le=64, description="Jobs that one web process, or all workers of the broker, run at a time."
     )
@@ -111,9 +119,85 @@ class Settings(BaseSettings):
     trusted_proxies: str = Field(
         "", description="Networks of proxies whose X-Forwarded-For is believed, with commas."
     )
+    ldap_url: str = Field(
+        "",
+        description="LDAP directory that knows passwords, as in `ldaps://directory.example`; with `ldap://`, "
+        "StartTLS is used but on the loopback. Default: none.",
+    )
+    ldap_base: str = Field("", description="Entry of the directory below which people are.")
+    ldap_attribute: str = Field(
+        "uid",
+        pattern=r"^[A-Za-z][A-Za-z0-9-]*$",
+        description="Attribute with the name that somebody logs in with.",
+    )
+    ldap_filter: str = Field(
+        "", description="Further condition on people, as in `(memberOf=cn=observers,dc=example)`."
+    )
+    ldap_bind_dn: str = Field(
+        "", description="Entry to look for people as. Default: nobody, an anonymous search."
+    )
+    ldap_bind_password: SecretStr | None = Field(None, description="Its password; secret.")
+    ldap_ca: FilePath | None = Field(
+        None,
+        description="Certificates to trust the directory by, as PEM; then TLS is used on the loopback, too. "
+        "Default: those of the system.",
+    )
+    ldap_create: bool = Field(
+        False,
+        description="Whether somebody whom only the directory knows becomes a user at the first log-in.",
+    )
+    ldap_role: Literal["staff", "supervisor", "student"] = Field(
+        "student", description="Role of users who come from the directory."
+    )
+    openid_issuer: str = Field(
+        "", description="OpenID Connect provider that browsers can log in through, its URL. Default: none."
+    )
+    openid_client_id: str = Field("", description="Name of the archive at the provider.")
+    openid_client_secret: SecretStr | None = Field(
+        None, min_length=16, description="Password of the archive at the provider; secret."
+    )
+    openid_scope: str = Field("openid profile", description="What the provider is asked to tell.")
+    openid_claim: str = Field(
+        "preferred_username",
+        description="Claim that has the user's name; one that nobody can choose for himself.",
+    )
+    openid_create: bool = Field(
+        False, description="Whether somebody whom only the provider knows becomes a user at the first log-in."
+    )
+    openid_role: Literal["staff", "supervisor", "student"] = Field(
+        "student", description="Role of users who come from the provider."
+    )
     watch: bool = Field(False, description="Whether `ost-vo run` watches the data root for new files.")
-    watch_delay: float = Field(
-        20.0, ge=0, description="Time without a change after which a new file is read [s]."
+    watch_delay: float = Field(20.0, ge=0, description="Time after which a new file is read [s].")
+    watch_debounce: float = Field(
+        2.0, ge=0, description="Time after the last change after which a changed file is read again [s]."
+    )
+    watch_stability: float = Field(
+        2.0, ge=0, description="Time for which a file must have kept size and time before it is read [s]."
+    )
+    watch_ignore: str = Field(
+        ".*,*.filepart,*.part,*.tmp,*.bck,*.swp,*~",
+        description="Names of files and directories that are left alone, as patterns with commas; such a "
+        "file is taken when it is renamed.",
+    )
+    watch_polling: bool = Field(
+        False, description="Whether to look for changes now and then, for network mounts without inotify."
+    )
+    watch_polling_interval: float = Field(10.0, gt=0, description="Pause between two such looks [s].")
+    watch_reconcile_hours: float = Field(
+        24.0, ge=0, description="Time between full comparisons with the disk [h]; 0: at the start alone."
+    )
+    missing_fraction: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="Part of the archive whose files may go at a time; more looks like a disk that is not "
+        "there, and is not noted without `--force`.",
+    )
+    data_marker: str = Field(
+        "",
+        description="File or directory below the data root without which its disk counts as not mounted. "
+        "Default: none.",
     )
     ingest_user: str = Field("ingest", description="Creator of the products that the watcher ingests.")
     ingest_project: str = Field("OST", description="Project that newly ingested products belong to.")
@@ -145,6 +229,38 @@ class Settings(BaseSettings):
             raise UsageFault(f"Unknown setting {', '.join(unknown)}.", "docs/settings.md lists the settings.")
         return values
 
+    @model_validator(mode="after")
+    def _ldap_is_complete(self) -> Self:
+        if not self.ldap_url:
+            return self
+        if urlsplit(self.ldap_url).scheme not in ("ldap", "ldaps") or not urlsplit(self.ldap_url).hostname:
+            raise UsageFault(
+                "OST_VO_LDAP_URL is no URL of a directory.", "Give one as in ldaps://directory.example."
+            )
+        if not self.ldap_base:
+            raise UsageFault(
+                "OST_VO_LDAP_URL needs OST_VO_LDAP_BASE.", "Name the entry that people are below."
+            )
+        if bool(self.ldap_bind_dn) != bool(self.ldap_bind_password):
+            raise UsageFault(
+                "OST_VO_LDAP_BIND_DN and OST_VO_LDAP_BIND_PASSWORD go together.", "Give both or neither."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _openid_is_complete(self) -> Self:
+        if not self.openid_issuer:
+            return self
+        parts = urlsplit(self.openid_issuer)
+        if not (parts.hostname and (parts.scheme == "https" or is_loopback_http(self.openid_issuer))):
+            raise UsageFault("OST_VO_OPENID_ISSUER is no URL of a provider.", "It begins with https://.")
+        if not (self.openid_client_id and self.openid_client_secret):
+            raise UsageFault(
+                "OST_VO_OPENID_ISSUER needs OST_VO_OPENID_CLIENT_ID and OST_VO_OPENID_CLIENT_SECRET.",
+                "The provider gives both when the archive is registered there.",
+            )
+        return self
+
     @cached_property
     def base_url(self) -> str:
         """The public URL, without a slash at the end."""
@@ -172,6 +288,20 @@ class Settings(BaseSettings):
         """Return the libpq connection string for a database role."""
         where = self.database or f"host='{_quoted(self.sockets)}' port=5432 dbname=ost_vo"
         return f"{where} user={role} application_name=ost_vo"
+
+
+def is_loopback(host: str | None) -> bool:
+    """Say whether a host of a URL is this machine, as it is written: names are not looked up."""
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def is_loopback_http(url: str) -> bool:
+    """Say whether a URL is one of this machine, without TLS."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and is_loopback(parts.hostname)
 
 
 def as_markdown() -> str:

@@ -5,6 +5,9 @@ Source: DataLink 1.1 sections 2 (parameters), 3 (response), 4 (service descripto
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from hashlib import sha256
 from urllib.parse import quote
 
 from ost_vo.access.context import Context
@@ -13,9 +16,10 @@ from ost_vo.services import tap
 from ost_vo.services.archive import Archive
 from ost_vo.services.contexts import base_url
 from ost_vo.store import observations
+from ost_vo.store.extents import extents
 from ost_vo.store.observations import Product
 from ost_vo.store.relations import CALIBRATED_WITH, Relation, relations
-from ost_vo.vo import votable
+from ost_vo.vo import soda, votable
 from ost_vo.vo.columns import Column
 from ost_vo.vo.parameters import Parameters
 from ost_vo.vo.sia import canonical_identifier
@@ -52,6 +56,9 @@ COLUMNS = (
     Column("link_authorized", "boolean", ucd="meta.code", description="Whether the caller may use the link"),
 )
 
+# Files that cutouts are made of; what was packed with compress is not read.
+_FITS = re.compile(r"\.(?:(?:fits?|fts)(?:\.(?:gz|fz|bz2))?|fz)$", re.IGNORECASE)
+
 _Row = tuple[object, ...]
 
 
@@ -69,14 +76,14 @@ def links(archive: Archive, parameters: Parameters, context: Context) -> tuple[b
     limit = parameters.count("MAXREC")
     limit = tap.maxrec(archive, parameters) if limit is not None else archive.settings.max_maxrec
     wanted = list(dict.fromkeys(identifier.strip() for identifier in parameters.all("ID")))
-    rows, complete = _rows(archive, wanted[:MAX_IDENTIFIERS], context, limit)
+    rows, complete, cutouts = _rows(archive, wanted[:MAX_IDENTIFIERS], context, limit)
     is_whole = complete and len(wanted) <= MAX_IDENTIFIERS and (limit > 0 or not wanted)
     document = votable.document(
         COLUMNS,
         rows,
         status="OK" if is_whole else "OVERFLOW",
         infos=(Info("standardID", STANDARD_ID),),
-        resources_after=(descriptor(base_url(archive, context)),),
+        resources_after=(descriptor(base_url(archive, context)), *cutouts),
     )
     return document, media_type
 
@@ -111,6 +118,12 @@ def descriptor(base: str, field: str | None = None) -> ServiceDescriptor:
         return ServiceDescriptor("datalink", params, inputs, None, "Links to the data")
     formats = Param("RESPONSEFORMAT", description="Format of the response", options=("votable",))
     return ServiceDescriptor(None, params, (*inputs, formats), "this", "Links to the data")
+
+
+def is_cut(found: Product) -> bool:
+    """Whether the service for cutouts can read a file: an image or a cube in FITS."""
+    is_image = found.product_type in ("image", "cube") and found.missing_since is None
+    return is_image and _FITS.search(found.path) is not None
 
 
 def registry_part(archive: Archive) -> str:
@@ -148,21 +161,60 @@ def _relations(archive: Archive, found: dict[str, Product], context: Context) ->
     return related
 
 
-def _rows(archive: Archive, identifiers: list[str], context: Context, limit: int) -> tuple[list[_Row], bool]:
-    """Return the rows up to the limit, and whether those are all."""
+def _cutouts(
+    archive: Archive, products: Iterable[Product], context: Context, base: str
+) -> dict[str, ServiceDescriptor]:
+    """Describe the cutouts of those products that they can be made of, by the products' identifiers."""
+    wanted = [product.identifier for product in products if is_cut(product)]
+    if not wanted:
+        return {}
+    with archive.database.connection() as connection:
+        found = extents(connection, _settings(archive, context), wanted)
+    return {
+        identifier: ServiceDescriptor(
+            f"cutout-{sha256(identifier.encode()).hexdigest()[:16]}",
+            (
+                Param("standardID", soda.STANDARD_ID),
+                Param("accessURL", f"{base}/soda/sync"),
+                Param("contentType", soda.FITS),
+            ),
+            soda.inputs(identifier, extent),
+            description="Cutouts",
+        )
+        for identifier, extent in found.items()
+        if extent.circle is not None
+    }
+
+
+def _rows(
+    archive: Archive, identifiers: list[str], context: Context, limit: int
+) -> tuple[list[_Row], bool, list[ServiceDescriptor]]:
+    """Return the rows up to the limit, whether those are all, and what they refer to."""
     rows: list[_Row] = []
+    services: dict[str, ServiceDescriptor] = {}
     base = base_url(archive, context)
     for start in range(0, len(identifiers), BATCH):
         batch = identifiers[start : start + BATCH][: limit - len(rows) + 1]
         found = _products(archive, batch, context)
         related = _relations(archive, found, context)
+        cutouts = _cutouts(archive, found.values(), context, base)
         for identifier in batch:
             product = found.get(identifier)
             more = _links_of(base, identifier, product, related[product.identifier] if product else [])
+            service = cutouts.get(product.identifier) if product else None
+            if product and service:
+                more.append(_cutout_row(identifier, product, service))
             if len(rows) + len(more) > limit:
-                return rows, False
+                return rows, False, list(services.values())
             rows += more
-    return rows, True
+            if product and service:
+                services[product.identifier] = service
+    return rows, True, list(services.values())
+
+
+def _cutout_row(identifier: str, found: Product, service: ServiceDescriptor) -> _Row:
+    data = (f"Cutouts of {found.path}", "#cutout", soda.FITS, None, f"#{found.product_type}", None)
+    return (identifier, None, service.id, None, *data, *_permission(found))
 
 
 def _links_of(base: str, identifier: str, found: Product | None, related: list[Relation]) -> list[_Row]:

@@ -1,6 +1,7 @@
 """What the services say of themselves: capabilities, availability, tables.
 
-Source: VOSI 1.1; TAPRegExt 1.0; SIA 2.0 section 5; DataLink 1.1 section 5.
+Source: VOSI 1.1; TAPRegExt 1.0; SIA 2.0 section 5; DataLink 1.1 section 5; SODA 1.0
+section 2.5.
 """
 
 from __future__ import annotations
@@ -51,6 +52,14 @@ def datalink_capabilities(archive: Archive, base_url: str) -> bytes:
     links = Interface(f"{base}/links", use="base", version="1.1", query_types=("GET",))
     datalink = Capability("ivo://ivoa.net/std/DataLink#links-1.1", _with_logins(links))
     return vosi.capabilities([datalink, *_self_description(base), _login(archive)])
+
+
+def soda_capabilities(archive: Archive, base_url: str) -> bytes:
+    """Return what the cutout service can do; ``base_url`` is what the client's URLs begin with."""
+    base = f"{base_url}/soda"
+    sync = Interface(f"{base}/sync", use="base", version="1.0", query_types=("GET", "POST"))
+    soda = Capability("ivo://ivoa.net/std/SODA#sync-1.0", _with_logins(sync))
+    return vosi.capabilities([soda, *_self_description(base), _login(archive)])
 
 
 def availability(archive: Archive) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -193,11 +193,14 @@ header AS (
     INSERT INTO archive.headers (product_id, hdu, header)
     SELECT product_id, hdu, header
     FROM product, unnest(%(hdus)s::int[], %(headers)s::text[]) AS h (hdu, header)
+    -- Another ingest may be at the same new file.
+    ON CONFLICT (product_id, hdu) DO UPDATE SET header = excluded.header
 ),
 discrepancy AS (
     INSERT INTO archive.discrepancies (product_id, keyword, reason)
     SELECT product_id, keyword, reason
     FROM product, unnest(%(keywords)s::text[], %(reasons)s::text[]) AS d (keyword, reason)
+    ON CONFLICT DO NOTHING
 ),
 released AS (DELETE FROM archive.quarantine WHERE path = %(path)s),
 changed AS (DELETE FROM archive.deletions WHERE path = %(path)s)
@@ -234,12 +237,6 @@ FROM archive.creation_scopes s
 WHERE starts_with(%s, s.directory || '/') ORDER BY length(s.directory) DESC LIMIT 1
 """
 
-_MISSING = """
-UPDATE archive.products SET missing_since = now()
-WHERE missing_since IS NULL AND (path = ANY (%(paths)s)
-    OR EXISTS (SELECT FROM unnest(%(folders)s::text[]) AS f (folder) WHERE starts_with(path, folder)))
-"""
-
 
 class ProductStore:
     """The archive's products, as ingest sees them: over one connection, one transaction a method.
@@ -255,33 +252,41 @@ class ProductStore:
         self._did = f"ivo://{settings.authority}/archive?"
         self._run_ids: dict[str, int] = {}
         self._target_ids: dict[str, int] = {}
-        with _transaction(connection) as cursor:
+        with transaction(connection) as cursor:
             creator_id = _creator_id(cursor, settings.ingest_user)
             project_id = _project_id(cursor, settings.ingest_project, creator_id)
         self._default = Scope(project_id, creator_id, settings.ingest_privileges)
 
     def known(self, paths: Sequence[str]) -> dict[str, Known]:
         """Return what is known of those paths that are products."""
-        with _transaction(self._connection) as cursor:
+        # Runs may have been renamed since the last batch, by another process too.
+        self._run_ids.clear()
+        with transaction(self._connection) as cursor:
             cursor.execute(_KNOWN, {"paths": list(paths)})
             return {
                 path: Known(product_id, FileState(path, size, modified), bytes(digest), settled)
                 for path, product_id, size, modified, digest, settled in cursor.fetchall()
             }
 
-    def save(self, product: Product, *, is_known: bool) -> None:
+    def save(
+        self, product: Product, *, is_known: bool, before: Callable[[Cursor], None] | None = None
+    ) -> None:
         """Write a product down, in place where its path is known; takes the path out of quarantine.
 
         Args:
             product: the file.
             is_known: whether the archive has a product of that path.
+            before: what to do first in the same transaction, as moving a product to that path.
 
         Raises:
             Rejected: a value breaks a constraint of the tables, or the creation scope of its directory is not
                 its creator's any more; nothing was written.
         """
         run_ids, target_ids = dict(self._run_ids), dict(self._target_ids)
-        with _transaction(self._connection) as cursor:
+        with transaction(self._connection) as cursor:
+            if before:
+                before(cursor)
+                run_ids.clear()
             if is_known:
                 cursor.execute(_FORGET_OLD, {"path": product.file.path})
             scope = self._default if is_known else _scope(cursor, product.file.path) or self._default
@@ -293,15 +298,8 @@ class ProductStore:
 
     def touch(self, file: FileState) -> None:
         """Note that a file with the same bytes has another time of change, or is back or readable again."""
-        with _transaction(self._connection) as cursor:
+        with transaction(self._connection) as cursor:
             cursor.execute(_TOUCH, {"path": file.path, "modified": file.modified})
-
-    def mark_missing(self, paths: Sequence[str]) -> int:
-        """Note that paths, and everything below them, are gone from disk; return how many that were."""
-        folders = [f"{path}/" for path in paths]
-        with _transaction(self._connection) as cursor:
-            cursor.execute(_MISSING, {"paths": list(paths), "folders": folders})
-            return cursor.rowcount
 
     def _parameters(
         self, product: Product, run_id: int, target_id: int | None, scope: Scope
@@ -344,14 +342,20 @@ def open_connection(settings: Settings) -> Iterator[Connection]:
 
 
 @contextmanager
-def _transaction(connection: Connection) -> Iterator[Cursor]:
-    """Yield a cursor; commit at the end, roll back on an error, and turn database errors into faults."""
+def transaction(connection: Connection) -> Iterator[Cursor]:
+    """Yield a cursor; commit at the end, roll back on an error.
+
+    Raises:
+        Rejected: a value breaks a constraint.
+        TransientFault: the database does not answer.
+        FatalFault: it refuses the statement as such.
+    """
     try:
         with connection, connection.cursor() as cursor:
             yield cursor
     except (psycopg2.DataError, psycopg2.IntegrityError, psycopg2.InternalError) as error:
         raise Rejected(f"The archive does not take it: {_line(error)}") from error
-    except psycopg2.OperationalError as error:
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise TransientFault(f"The database failed: {_line(error)}", "Run ingest again.") from error
     except psycopg2.ProgrammingError as error:
         raise FatalFault(f"The database refused a statement of ingest: {_line(error)}") from error

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from psycopg2.extensions import connection as Connection
 
-from ost_vo.store.products import FileState
+from ost_vo.store.products import FileState, transaction
 
 _ADD = """
 INSERT INTO archive.quarantine AS q (path, file_size, file_modified, reason) VALUES (%s, %s, %s, %s)
@@ -42,19 +42,19 @@ class Entry:
 
 def entries(connection: Connection) -> list[Entry]:
     """Return all files in quarantine, by path."""
-    with connection, connection.cursor() as cursor:
+    with transaction(connection) as cursor:
         cursor.execute("SELECT path, reason, since FROM archive.quarantine ORDER BY path")
         return [Entry(*row) for row in cursor.fetchall()]
 
 
 def add(connection: Connection, file: FileState, reason: str) -> None:
     """Put a file into quarantine; nothing changes where it is there, unchanged, for the same reason."""
-    with connection, connection.cursor() as cursor:
+    with transaction(connection) as cursor:
         cursor.execute(_ADD, (file.path, file.size, file.modified, reason))
 
 
 def remove(connection: Connection, paths: Sequence[str]) -> None:
     """Take paths, and everything below them, out of quarantine: they are gone from disk."""
     folders = [f"{path}/" for path in paths]
-    with connection, connection.cursor() as cursor:
+    with transaction(connection) as cursor:
         cursor.execute(_REMOVE, {"paths": list(paths), "folders": folders})

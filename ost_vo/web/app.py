@@ -13,14 +13,16 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
+from ost_vo import logs
 from ost_vo.faults import Fault
-from ost_vo.services import description
+from ost_vo.services import description, directory
 from ost_vo.services.archive import Archive
 from ost_vo.services.engine import Engine
 from ost_vo.services.logins import Logins
+from ost_vo.services.openid import Provider
 from ost_vo.settings import Settings
 from ost_vo.vo import adql, binary2, tabledata, upload_rows
-from ost_vo.web import datalink, errors, files, login, pages, sia, tap, vosi
+from ost_vo.web import datalink, errors, files, login, openid, pages, sia, soda, tap, vosi
 from ost_vo.web.api import application as api
 from ost_vo.web.authentication import Authentication, PasswordDesk
 from ost_vo.web.compression import Compression
@@ -33,6 +35,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     Args:
         settings: of the installation; read from the environment when uvicorn calls this.
     """
+    logs.configure()
     chosen = settings or Settings()
 
     @asynccontextmanager
@@ -40,7 +43,9 @@ def create_app(settings: Settings | None = None) -> Starlette:
         archive = Archive.open(chosen)
         app.state.archive = archive
         app.state.engine = engine = _engine(archive)
-        app.state.logins = logins = Logins(archive.accounts_database, chosen)
+        accounts = archive.accounts_database
+        app.state.logins = logins = Logins(accounts, chosen, directory.verifiers(accounts, chosen))
+        app.state.provider = Provider(accounts, chosen) if chosen.openid_issuer else None
         app.state.password_desk = PasswordDesk(logins)
         binary2.warm()
         tabledata.warm()
@@ -60,8 +65,11 @@ def create_app(settings: Settings | None = None) -> Starlette:
             *vosi.routes("/sia", description.sia_capabilities),
             *datalink.routes,
             *vosi.routes("/datalink", description.datalink_capabilities),
+            *soda.routes,
+            *vosi.routes("/soda", description.soda_capabilities),
             *files.routes,
             *login.routes,
+            *openid.routes,
             *api.routes,
             Route("/availability", vosi.availability),
         ],

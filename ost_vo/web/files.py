@@ -48,7 +48,7 @@ def respond(request: Request, download: Download) -> Response:
     if _is_current(request.headers, download):
         download.close()
         return Response(status_code=304, headers=headers)
-    headers["Content-Disposition"] = _disposition(download.name)
+    headers["Content-Disposition"] = disposition(download.name)
     # Set here, since as a media type Starlette would add a charset to text.
     headers["Content-Type"] = download.product.media_type
     return _Sending(download, headers)
@@ -111,7 +111,7 @@ def _satisfiable(given: str, size: int) -> str | None:
     return f"bytes={','.join(valid) or f'{size}-'}"
 
 
-def _disposition(name: str) -> str:
+def disposition(name: str) -> str:
     """Return Content-Disposition with a file's name, in ASCII for old clients as well."""
     plain = _NOT_PLAIN.sub("_", name)
     extended = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='')}"

@@ -19,6 +19,7 @@ LOOKED_THROUGH = {
     "/datalink/file": ("file by identifier",),
     "/datalink/header": ("header",),
     "/files/{path:path}": ("file by path",),
+    "/soda/sync": ("cutout",),
     "/api/v1/products": ("API",),
 }
 
@@ -29,9 +30,11 @@ SHOWS_NO_PRODUCT = {
     "/tap/availability": "the same",
     "/sia/availability": "the same",
     "/datalink/availability": "the same",
+    "/soda/availability": "the same",
     "/tap/capabilities": "what the service can do",
     "/sia/capabilities": "the same",
     "/datalink/capabilities": "the same",
+    "/soda/capabilities": "the same",
     "/tap/examples": "a page of text",
     "/tap/tables": "the columns, which are the same for everybody",
     "/tap/tables/{name:path}": "the same",

@@ -236,6 +236,12 @@ def files(world: World, caller: str, scope: Scope) -> set[str]:
     return _reached(world, caller, scope, lambda name: f"/files/{RUN}/{name}.fits")
 
 
+def cutout(world: World, caller: str, scope: Scope) -> set[str]:
+    return _reached(
+        world, caller, scope, lambda name: f"/soda/sync?CIRCLE=10+41+1&ID={world.identifiers[name]}"
+    )
+
+
 def api_products(world: World, caller: str, scope: Scope) -> set[str]:
     answer = _get(world, caller, "/api/v1/products", {"run": RUN, **scope.parameters})
     return world.names({row["obs_publisher_did"] for row in answer.json()["products"]})
@@ -279,6 +285,7 @@ DOORS = {
     "file by identifier": (datalink_file, False),
     "header": (datalink_header, False),
     "file by path": (files, False),
+    "cutout": (cutout, False),
     "API": (api_products, False),
 }
 

@@ -9,6 +9,8 @@ import numpy as np
 import psycopg2
 from astropy.io import fits
 
+from ingest import readers
+from ingest.datafile import DataFile, Description
 from ingest.headers import Remark, read_units
 from ingest.mapping import Source, describe
 from ingest.stream import Stream
@@ -47,6 +49,23 @@ def described(path: Path, facility: str = "OST") -> tuple[Metadata, list[Remark]
         units, structure = read_units(Stream(file), path.stat().st_size)
         metadata, doubts = describe(Source(f"run/{path.name}", units, lambda: fits.open(path), facility))
     return metadata, [*structure, *doubts]
+
+
+def description(path: Path, facility: str = "OST") -> Description:
+    """Return what the reader of a file's format makes of it, without a database."""
+    status = path.stat()
+    with path.open("rb", buffering=0) as raw:
+        file = DataFile(
+            f"run/{path.name}", raw, Stream(raw), status.st_size, status.st_mtime_ns, path, facility
+        )
+        describe = readers.read(file)
+        file.stream.digest()
+        return describe()
+
+
+def reasons(found: Description) -> dict[str, str]:
+    """Return what is doubtful in a file, by keyword; the last where a keyword has several."""
+    return {remark.keyword: remark.reason for remark in found.remarks}
 
 
 def rows(settings: Settings, query: str, *parameters: object) -> list[tuple[Any, ...]]:

@@ -23,7 +23,7 @@ from tests.ingest.frames import rows
 
 REPOSITORY = Path(__file__).parents[2]
 SHARED = REPOSITORY.parent / "shared" / "data"
-FOLDERS = ("broken", "cubes", "fits-raw", "fits-wcs", "spectra")
+FOLDERS = ("broken", "cubes", "fits-raw", "fits-wcs", "raw-photo", "ser", "spectra")
 Facts = dict[str, Any]
 EXPECTED: dict[str, Facts] = tomllib.loads(Path(__file__).with_name("shared_data.toml").read_text())
 

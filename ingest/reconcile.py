@@ -1,0 +1,361 @@
+"""Comparing the archive with the disk, both ways: what is new, changed, moved, missing, back."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import islice
+from pathlib import Path
+
+from psycopg2.extensions import connection as Connection
+
+from ingest import discovery, formats, moving
+from ingest.discovery import Found, Ignored
+from ingest.load import Loader, Outcome, Report
+from ingest.moving import Rename
+from ost_vo.faults import ConflictFault, UsageFault
+from ost_vo.settings import Settings
+from ost_vo.store import moves, quarantine
+from ost_vo.store.moves import Located
+from ost_vo.store.products import FileState, ProductStore, open_connection
+
+# Below so many, files that go are what people delete.
+FEW = 20
+EXAMPLES = 50  # listed of each kind
+_BATCH = 500
+
+# Told of each step that is through: what is being done, and how much of how much.
+Progress = Callable[[str, int, int], None]
+
+
+class LossFault(ConflictFault):
+    """So much is gone from disk that the disk is to be suspected; nothing was changed."""
+
+    code = "LossFault"
+
+
+class Kind(Enum):
+    """How archive and disk differ."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    MOVED = "moved"
+    MISSING = "missing"
+    BACK = "back"
+    ORPHANS = "in quarantine, and gone"
+
+
+@dataclass
+class Findings:
+    """What a comparison found, and unless it was a rehearsal, did.
+
+    Attributes:
+        counts: files of each kind.
+        examples: the first of each kind, by path; a move as `OLD -> NEW`.
+        report: what became of the files that were read; None in a rehearsal.
+    """
+
+    counts: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
+    examples: dict[Kind, list[str]] = field(default_factory=lambda: {kind: [] for kind in Kind})
+    report: Report | None = None
+
+    def note(self, kind: Kind, path: str) -> None:
+        """Count one."""
+        self.counts[kind] += 1
+        if len(self.examples[kind]) < EXAMPLES:
+            self.examples[kind].append(path)
+
+    def __str__(self) -> str:
+        parts = [f"{number} {kind.value}" for kind, number in self.counts.items() if number]
+        return ", ".join(parts) + "." if parts else "Archive and disk agree."
+
+
+def reconcile(
+    settings: Settings, *, is_rehearsal: bool = False, force: bool = False, progress: Progress | None = None
+) -> Findings:
+    """Make the archive agree with the disk.
+
+    Args:
+        settings: of the installation.
+        is_rehearsal: only say what would be done; files are read where only their bytes tell a move.
+        force: note files as missing however many they are.
+        progress: told of each step.
+
+    Raises:
+        LossFault: the disk looks as if it were not mounted; nothing was changed.
+        TransientFault: the database does not answer.
+    """
+    with open_connection(settings) as connection:
+        loader = Loader(connection, settings)
+        return Reconciler(connection, settings, loader).run(
+            is_rehearsal=is_rehearsal, force=force, progress=progress
+        )
+
+
+def rename_run(settings: Settings, old: str, new: str) -> int:
+    """Have the products of a run follow its directory, which was renamed; return how many did.
+
+    Raises:
+        UsageFault: the new directory is not there, the old one still is, or no file of the run is in the new.
+    """
+    for name in (old, new):
+        if not name or "/" in name or name in (".", ".."):
+            raise UsageFault(
+                f"{name!r} is no name of a run.", "Runs are directories right below the data root."
+            )
+    if not (settings.data / new).is_dir() or (settings.data / old).exists():
+        raise UsageFault(
+            f"{old} is not renamed to {new} on disk.", "Rename the directory first; the archive follows."
+        )
+    with open_connection(settings) as connection:
+        moved = follow(connection, settings.data, [Rename(old, new)])
+    if not moved:
+        raise UsageFault(f"No file of the run {old} is in {new}.", "`ost-vo reconcile` compares everything.")
+    return len(moved)
+
+
+def follow(connection: Connection, root: Path, renames: Sequence[Rename]) -> list[moves.Move]:
+    """Have products follow files and directories that were renamed, where size and time say so.
+
+    Args:
+        connection: of the role ost_ingest.
+        root: the data root.
+        renames: in the order in which they happened.
+
+    Returns:
+        What moved.
+    """
+    found: dict[str, Located] = {}
+    files = [rename.old for rename in renames if not rename.is_directory]
+    for start in range(0, len(files), _BATCH):
+        batch = moves.at(connection, files[start : start + _BATCH])
+        found |= {product.file.path: product for product in batch}
+    for rename in renames:
+        if rename.is_directory:
+            found |= {product.file.path: product for product in moves.below(connection, rename.old)}
+    gone = [product for product in found.values() if moving.is_gone(root, product)]
+    moved = moving.renamed(root, gone, renames)
+    moves.relocate(connection, moved)
+    return moved
+
+
+def check_root(connection: Connection, settings: Settings) -> None:
+    """See that the data root looks mounted.
+
+    Raises:
+        LossFault: it is not there, has not its marker, or is empty though the archive has files.
+    """
+    has_entries = _has_entries(settings.data)
+    if has_entries is None:
+        raise LossFault(f"The data root {settings.data} cannot be listed.", "Is its disk mounted?")
+    if settings.data_marker and not (settings.data / settings.data_marker).exists():
+        raise LossFault(
+            f"The data root {settings.data} has no {settings.data_marker}, which marks it.",
+            "Is its disk mounted? OST_VO_DATA_MARKER names the marker.",
+        )
+    if not has_entries and moves.count(connection):
+        raise LossFault(
+            f"The data root {settings.data} is empty, and the archive has files.",
+            "Is its disk mounted? If they are gone for good, use `ost-vo reconcile --force`.",
+        )
+
+
+def check_loss(connection: Connection, settings: Settings, lost: int) -> None:
+    """See that not too many files went at a time.
+
+    Raises:
+        LossFault: more than a few, and more than the setting `missing_fraction` of all.
+    """
+    if lost <= FEW:
+        return
+    present = moves.count(connection)
+    if lost > settings.missing_fraction * present:
+        raise LossFault(
+            f"{lost} of {present} files are gone from disk: nothing is noted as missing.",
+            "Is a disk not mounted? If they are gone for good, use `ost-vo reconcile --force`.",
+        )
+
+
+class Reconciler:
+    """Compares, over one connection.
+
+    Args:
+        connection: of the role ost_ingest.
+        settings: of the installation.
+        loader: takes files in.
+        is_put_off: whether a file is left for later, since somebody may still be writing it.
+        tell: told what became of each file.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        settings: Settings,
+        loader: Loader,
+        is_put_off: Callable[[Found], bool] = lambda _: False,
+        tell: Callable[[Path, Outcome], None] | None = None,
+    ) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._root = settings.data
+        self._loader = loader
+        self._is_put_off = is_put_off
+        self._tell = tell
+        self._products = ProductStore(connection, settings)
+        self._ignored = Ignored.of(settings)
+        self._findings = Findings()
+
+    def run(
+        self, *, is_rehearsal: bool = False, force: bool = False, progress: Progress | None = None
+    ) -> Findings:
+        """Compare, and unless it is a rehearsal, act; see `reconcile`."""
+        say = progress or _say_nothing
+        self._findings = Findings()
+        if not force:
+            check_root(self._connection, self._settings)
+        gone = self._gone(say)
+        orphans = self._orphans()
+        # A file can only have moved where one is gone.
+        found_again = self._survey(gone, say, is_rehearsal=is_rehearsal) if gone or is_rehearsal else []
+        returned = {id(move.located) for move in found_again}
+        lost = [p for p in gone if not (p.is_missing or p.is_deleted or id(p) in returned)]
+        if not force:
+            check_loss(self._connection, self._settings, len(lost))
+        if is_rehearsal:
+            self._note_all(Kind.MISSING, [product.file.path for product in lost])
+            return self._findings
+        moves.relocate(self._connection, found_again)
+        self._findings.report = self._load(say)
+        self._note_all(Kind.MISSING, self._mark(lost))
+        quarantine.remove(self._connection, orphans)
+        return self._findings
+
+    def _note_all(self, kind: Kind, paths: Iterable[str]) -> None:
+        for path in paths:
+            self._findings.note(kind, path)
+
+    def _gone(self, say: Progress) -> list[Located]:
+        """Return the products, deleted ones too, whose files are not where they were; note those back."""
+        total = moves.count(self._connection)
+        gone = []
+        for done, product in enumerate(moves.everything(self._connection), 1):
+            if moving.is_absent(self._root, product.file.path):
+                gone.append(product)
+            elif product.is_missing and not product.is_deleted:
+                self._findings.note(Kind.BACK, product.file.path)
+            if done % _BATCH == 0:
+                say("Archive", min(done, total), total)
+        say("Archive", total, total)
+        return gone
+
+    def _orphans(self) -> list[str]:
+        """Return the paths in quarantine where nothing is any more."""
+        entries = quarantine.entries(self._connection)
+        orphans = [entry.path for entry in entries if _is_absent_in_any_spelling(self._root, entry.path)]
+        self._note_all(Kind.ORPHANS, orphans)
+        return orphans
+
+    def _survey(self, gone: list[Located], say: Progress, *, is_rehearsal: bool) -> list[moves.Move]:
+        """Look at all files and return which are those of gone products; a rehearsal notes the others."""
+        former = _Former(self._root, gone)
+        in_quarantine = {entry.path for entry in quarantine.entries(self._connection)} if is_rehearsal else ()
+        found_again = []
+        for done, (found, path, kind) in enumerate(self._unlike(), 1):
+            move = former.move(found, path) if kind is Kind.NEW else None
+            if move:
+                found_again.append(move)
+                self._findings.note(Kind.MOVED, f"{move.located.file.path} -> {path}")
+            elif is_rehearsal and path not in in_quarantine:
+                self._findings.note(kind, path)
+            say("New files", done, 0)
+        return found_again
+
+    def _unlike(self) -> Iterator[tuple[Found, str, Kind]]:
+        """Yield the data files that are not as the archive has them."""
+        files = self._files()
+        while batch := list(islice(files, _BATCH)):
+            paths = [discovery.relative(found.path, self._root) for found in batch]
+            known = self._products.known(paths)
+            for found, path in zip(batch, paths, strict=True):
+                if path not in known:
+                    yield found, path, Kind.NEW
+                elif known[path].file != FileState.of(path, found.size, found.modified_ns):
+                    yield found, path, Kind.CHANGED
+
+    def _files(self) -> Iterator[Found]:
+        for found in discovery.find([self._root], self._ignored):
+            is_readable = found.problem is None and found.link_to is None and formats.is_data(found.path.name)
+            if is_readable and discovery.has_utf8_name(found.path) and not self._is_put_off(found):
+                yield found
+
+    def _load(self, say: Progress) -> Report:
+        done = 0
+
+        def tell(path: Path, outcome: Outcome) -> None:
+            nonlocal done
+            done += 1
+            if kind := _KINDS.get(outcome):
+                self._findings.note(kind, discovery.relative(path, self._root))
+            if self._tell:
+                self._tell(path, outcome)
+            say("Files", done, 0)
+
+        files = discovery.find([self._root], self._ignored) if self._root.is_dir() else iter(())
+        return self._loader.load((found for found in files if not self._is_put_off(found)), tell)
+
+    def _mark(self, lost: list[Located]) -> list[str]:
+        """Note as missing what still is; return the paths."""
+        still = [p for p in lost if moving.is_absent(self._root, p.file.path)]
+        moves.mark_missing(self._connection, still)
+        return [product.file.path for product in still]
+
+
+class _Former:
+    """Tells which gone product a new file is, if that is beyond doubt; what is not is left to the loader."""
+
+    def __init__(self, root: Path, gone: Iterable[Located]) -> None:
+        self._root = root
+        self._sizes: set[int] = set()
+        self._gone: dict[bytes, list[Located]] = {}
+        for product in gone:
+            self._sizes.add(product.file.size)
+            self._gone.setdefault(product.sha256, []).append(product)
+
+    def move(self, found: Found, path: str) -> moves.Move | None:
+        """Return the move that brought a file to its path; its product is not given out again."""
+        if found.size not in self._sizes:
+            return None
+        alike = self._gone.get(moving.digest(found.path) or b"", [])
+        # Copies, as in two directories of a run that was renamed, are told apart by their names.
+        below_run = [p for p in alike if p.file.path.partition("/")[2] == path.partition("/")[2]]
+        named = [p for p in alike if os.path.basename(p.file.path) == os.path.basename(path)]
+        only = next((some[0] for some in (alike, below_run, named) if len(some) == 1), None)
+        if only is None or not moving.has_same_suffixes(only.file.path, path):
+            return None
+        alike.remove(only)
+        return moving.move_to(only, path)
+
+
+_KINDS = {Outcome.INGESTED: Kind.NEW, Outcome.UPDATED: Kind.CHANGED, Outcome.MOVED: Kind.MOVED}
+
+
+def _is_absent_in_any_spelling(root: Path, path: str) -> bool:
+    """Whether nothing is at a path in quarantine, where bytes that are no UTF-8 are written as in '\\xff'."""
+    spelt = re.sub(rb"\\x([0-9a-f]{2})", lambda match: bytes.fromhex(match[1].decode()), path.encode())
+    return moving.is_absent(root, path) and moving.is_absent(root, os.fsdecode(spelt))
+
+
+def _say_nothing(step: str, done: int, total: int) -> None:
+    del step, done, total
+
+
+def _has_entries(directory: Path) -> bool | None:
+    """Whether anything is in a directory; None where it is none, or cannot be read."""
+    try:
+        with os.scandir(directory) as entries:
+            return any(True for _ in entries)
+    except OSError:
+        return None

@@ -1,0 +1,273 @@
+"""Where the files of products are: products that move with them, and products whose files are missing.
+
+A product is known by its path, which is unique. One whose path another file takes gives it up: it is missing
+below a path of its own, `PATH~KEY`, until its bytes are found again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+
+from ost_vo.store.products import FileState, transaction
+
+_BATCH = 5000
+_COPIES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A product, or what is kept of a deleted one, and the file that it was made from.
+
+    Attributes:
+        product_id: its key.
+        file: the file as it was when it was ingested.
+        sha256: of its bytes then.
+        privileges: level of the product; 0 of a deleted one.
+        is_missing: whether its file is noted as missing.
+        is_deleted: whether somebody deleted the product.
+    """
+
+    product_id: int
+    file: FileState
+    sha256: bytes
+    privileges: int
+    is_missing: bool
+    is_deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A file that is somewhere else, with the same bytes.
+
+    Attributes:
+        located: its product, and where its file was.
+        path: where the file is now.
+        night: date that the name of its run says.
+        old_obs_id, obs_id: the observation's identifiers that follow from the two paths; one that somebody
+            chose otherwise stays.
+    """
+
+    located: Located
+    path: str
+    night: date | None
+    old_obs_id: str
+    obs_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A product whose file is missing: its identifier, where the file was, its size [bytes], since when."""
+
+    identifier: str
+    path: str
+    size: int
+    since: datetime
+
+
+_PRODUCTS = """
+SELECT product_id, path, file_size, file_modified, sha256, privileges, missing_since IS NOT NULL, false
+FROM archive.products"""
+_DELETIONS = """
+SELECT product_id, path, file_size, file_modified, sha256, 0::smallint, true, true FROM archive.deletions"""
+
+# '0' follows '/': the archive sorts by bytes, so an index finds what is below a directory.
+_AT = "path = ANY (%(paths)s)"
+_BELOW = "path > %(path)s || '/' AND path < %(path)s || '0'"
+
+_DISPLACE = """
+UPDATE archive.products SET path = path || '~' || product_id, missing_since = coalesce(missing_since, now())
+WHERE path = ANY (%(paths)s) AND product_id <> ALL (%(ids)s::bigint[])"""
+_DISPLACE_REMARK = """
+INSERT INTO archive.discrepancies (product_id, keyword, reason)
+SELECT product_id, 'PATH', format('Another file took the place of this one, %%s.', path)
+FROM archive.products WHERE path = ANY (%(paths)s) AND product_id <> ALL (%(ids)s::bigint[])
+ON CONFLICT DO NOTHING"""
+
+# By way of paths that no file has, since paths are unique at every instant and files may change places.
+_LEAVE = """
+UPDATE archive.products p SET path = '~' || product_id
+FROM unnest(%(ids)s::bigint[], %(old)s::text[]) AS m (id, old)
+WHERE p.product_id = m.id AND p.path = m.old
+RETURNING p.product_id"""
+_ARRIVE = """
+UPDATE archive.products p SET path = m.new, run_id = r.run_id, missing_since = NULL,
+    obs_id = CASE WHEN p.obs_id = m.old_obs_id THEN m.new_obs_id ELSE p.obs_id END
+FROM unnest(%(ids)s::bigint[], %(new)s::text[], %(old_obs_ids)s::text[], %(new_obs_ids)s::text[])
+        AS m (id, new, old_obs_id, new_obs_id)
+    JOIN archive.runs r ON r.name = split_part(m.new, '/', 1)
+WHERE p.product_id = m.id"""
+
+_REPLACE_DELETION = "DELETE FROM archive.deletions WHERE path = %s"
+_MOVE_DELETION = "UPDATE archive.deletions SET path = %s WHERE path = %s"
+
+# A run is renamed when all of it goes to one run that is new; files that were missing before do not count.
+_RENAME_RUN = """
+UPDATE archive.runs r SET name = %(new)s, night = %(night)s
+WHERE name = %(old)s AND NOT EXISTS (SELECT FROM archive.runs WHERE name = %(new)s)
+    AND NOT EXISTS (SELECT FROM archive.products p WHERE p.run_id = r.run_id AND p.missing_since IS NULL
+        AND p.product_id <> ALL (%(ids)s::bigint[]))
+RETURNING run_id"""
+# What was missing from it is looked for under its new name.
+_TAKE_MISSING_ALONG = """
+UPDATE archive.products p SET path = %(new)s || substr(path, length(%(old)s) + 1),
+    obs_id = CASE WHEN starts_with(obs_id, %(old)s || '/')
+        THEN %(new)s || substr(obs_id, length(%(old)s) + 1) ELSE obs_id END
+WHERE run_id = %(run_id)s AND path > %(old)s || '/' AND path < %(old)s || '0'
+    AND NOT EXISTS (SELECT FROM archive.products o
+        WHERE o.path = %(new)s || substr(p.path, length(%(old)s) + 1))"""
+# Where its files go to another run, a new one belongs to the project that the old one did.
+_ADD_RUN = """
+INSERT INTO archive.runs (name, night, project_id)
+SELECT %(new)s, %(night)s, project_id FROM archive.products WHERE product_id = %(id)s
+ON CONFLICT DO NOTHING"""
+
+_MARK = """
+UPDATE archive.products p SET missing_since = now()
+FROM unnest(%(ids)s::bigint[], %(paths)s::text[]) AS m (id, path)
+WHERE p.product_id = m.id AND p.path = m.path AND p.missing_since IS NULL"""
+
+
+def same_bytes(connection: Connection, sha256: bytes) -> list[Located]:
+    """Return products, deleted ones too, that were made from files with these bytes: missing ones first.
+
+    Of a frame that somebody copied very often, not all.
+    """
+    some = f"WHERE sha256 = %(digest)s ORDER BY missing_since, product_id LIMIT {_COPIES}"
+    query = f"({_PRODUCTS} {some}) UNION ALL {_DELETIONS} WHERE sha256 = %(digest)s"
+    with transaction(connection) as cursor:
+        cursor.execute(query, {"digest": sha256})
+        return _located(cursor)
+
+
+def below(connection: Connection, path: str) -> list[Located]:
+    """Return the products, deleted ones too, at a path and below it."""
+    condition = f"WHERE path = %(path)s OR {_BELOW}"
+    with transaction(connection) as cursor:
+        cursor.execute(f"{_PRODUCTS} {condition} UNION ALL {_DELETIONS} {condition}", {"path": path})
+        return _located(cursor)
+
+
+def at(connection: Connection, paths: Sequence[str]) -> list[Located]:
+    """Return the products, deleted ones too, at these very paths."""
+    with transaction(connection) as cursor:
+        cursor.execute(f"{_PRODUCTS} WHERE {_AT} UNION ALL {_DELETIONS} WHERE {_AT}", {"paths": list(paths)})
+        return _located(cursor)
+
+
+def everything(connection: Connection) -> Iterator[Located]:
+    """Yield all products and what is kept of deleted ones, a few thousand at a time."""
+    for query, key in ((_PRODUCTS, "product_id"), (_DELETIONS, "path")):
+        last: int | str = 0 if key == "product_id" else ""
+        while batch := _after(connection, f"{query} WHERE {key} > %s ORDER BY {key} LIMIT {_BATCH}", last):
+            yield from batch
+            last = batch[-1].product_id if key == "product_id" else batch[-1].file.path
+
+
+def count(connection: Connection) -> int:
+    """Return how many products have their file, as far as the archive knows."""
+    with transaction(connection) as cursor:
+        cursor.execute("SELECT count(*) FROM archive.products WHERE missing_since IS NULL")
+        row = cursor.fetchone()
+        return int(row[0]) if row else 0
+
+
+def missing(connection: Connection) -> list[Missing]:
+    """Return the products whose files are missing, by path."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "SELECT obs_publisher_did, path, file_size, missing_since FROM archive.products "
+            "WHERE missing_since IS NOT NULL ORDER BY path"
+        )
+        return [Missing(*row) for row in cursor.fetchall()]
+
+
+def mark_missing(connection: Connection, products: Sequence[Located]) -> int:
+    """Note that the files of products are gone; return of how many that was news."""
+    parameters = {"ids": [p.product_id for p in products], "paths": [p.file.path for p in products]}
+    with transaction(connection) as cursor:
+        cursor.execute(_MARK, parameters)
+        return int(cursor.rowcount)
+
+
+def relocate(connection: Connection, moves: Sequence[Move]) -> None:
+    """Have products follow their files, all or none; a run all of which moved is renamed.
+
+    A product whose path is taken goes missing. One that moved meanwhile stays where it is.
+
+    Raises:
+        Rejected: a new path breaks a constraint of the tables.
+    """
+    with transaction(connection) as cursor:
+        move(cursor, moves)
+
+
+def move(cursor: Cursor, moves: Sequence[Move]) -> None:
+    """Do what `relocate` does, within the caller's transaction."""
+    for m in moves:
+        if m.located.is_deleted:
+            cursor.execute(_REPLACE_DELETION, (m.path,))
+            cursor.execute(_MOVE_DELETION, (m.path, m.located.file.path))
+    leaving = [m for m in moves if not m.located.is_deleted]
+    if not leaving:
+        return
+    ids = [m.located.product_id for m in leaving]
+    cursor.execute(_LEAVE, {"ids": ids, "old": [m.located.file.path for m in leaving]})
+    left = {int(row[0]) for row in cursor.fetchall()}
+    arriving = [m for m in leaving if m.located.product_id in left]
+    if arriving:
+        _arrive(cursor, arriving)
+
+
+def _arrive(cursor: Cursor, moves: Sequence[Move]) -> None:
+    ids, new = [m.located.product_id for m in moves], [m.path for m in moves]
+    cursor.execute(_DISPLACE_REMARK, {"paths": new, "ids": ids})
+    cursor.execute(_DISPLACE, {"paths": new, "ids": ids})
+    _prepare_runs(cursor, moves)
+    cursor.execute(
+        _ARRIVE,
+        {
+            "ids": ids,
+            "new": new,
+            "old_obs_ids": [m.old_obs_id for m in moves],
+            "new_obs_ids": [m.obs_id for m in moves],
+        },
+    )
+
+
+def _prepare_runs(cursor: Cursor, moves: Sequence[Move]) -> None:
+    """Rename the runs all of which moves, and add those that are new."""
+    groups: dict[tuple[str, str], list[Move]] = {}
+    for m in moves:
+        groups.setdefault((run_of(m.located.file.path), run_of(m.path)), []).append(m)
+    for (old, new), group in groups.items():
+        if old == new:
+            continue
+        names = {"old": old, "new": new, "night": group[0].night, "id": group[0].located.product_id}
+        cursor.execute(_RENAME_RUN, names | {"ids": [m.located.product_id for m in group]})
+        if row := cursor.fetchone():
+            cursor.execute(_TAKE_MISSING_ALONG, names | {"run_id": row[0]})
+        else:
+            cursor.execute(_ADD_RUN, names)
+
+
+def run_of(path: str) -> str:
+    """Return the name of the run that a path is in."""
+    return path.split("/", 1)[0]
+
+
+def _after(connection: Connection, query: str, last: int | str) -> list[Located]:
+    with transaction(connection) as cursor:
+        cursor.execute(query, (last,))
+        return _located(cursor)
+
+
+def _located(cursor: Cursor) -> list[Located]:
+    return [
+        Located(product_id, FileState(path, size, modified), bytes(digest), level, is_missing, is_deleted)
+        for product_id, path, size, modified, digest, level, is_missing, is_deleted in cursor.fetchall()
+    ]

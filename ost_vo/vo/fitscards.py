@@ -1,0 +1,113 @@
+"""The cards of FITS headers as they are in the file, and the few changes that a cutout makes to them.
+
+Source: FITS 4.0 sections 3 (blocks), 4.2.3 and 4.2.4 (fixed format of numbers), 4.4.1 and 8.2 (keywords).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import textwrap
+from collections.abc import Sequence
+
+BLOCK_BYTES = 2880
+CARD_BYTES = 80
+_NUMBER = re.compile(rb"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[EeDd][+-]?\d+)?)\s*(/.*)?$")
+# Checksums of the whole, which a part does not have.
+_CHECKSUMS = frozenset({b"CHECKSUM", b"DATASUM", b"ZHECKSUM", b"ZDATASUM"})
+_OF_DATA = re.compile(rb"NAXIS[1-9]\d*$|BSCALE$|BZERO$|BLANK$|GROUPS$|PCOUNT$|GCOUNT$")
+# What tells that a header has a WCS, whose reference pixel is the first one's neighbour where it has none.
+_WCS = re.compile(rb"(?:CTYPE|CRVAL|CDELT)([1-9])([A-Z]?)$")
+
+Box = Sequence[tuple[int, int]]
+
+
+def cards_of(text: bytes) -> list[bytes]:
+    """Return the cards of a header up to END, 80 bytes each."""
+    cards = [text[start : start + CARD_BYTES] for start in range(0, len(text), CARD_BYTES)]
+    ends = (number for number, card in enumerate(cards) if card[:8] == b"END     ")
+    return [card.ljust(CARD_BYTES) for card in cards[: next(ends, len(cards))]]
+
+
+def cut_out(cards: Sequence[bytes], box: Box) -> list[bytes]:
+    """Return the cards of a part of an image.
+
+    Reference pixels move with the first pixel, and so do IRAF's physical coordinates (LTV); all else about
+    the WCS, distortions included, refers to the reference pixels and stays.
+
+    Args:
+        cards: of the whole image.
+        box: for each axis, NAXIS1 first, the first pixel, counted from 0, and the end (exclusive).
+    """
+    kept = [card for card in cards if _keyword(card) not in _CHECKSUMS]
+    for number, (start, end) in enumerate(box, 1):
+        kept = _with_number(kept, f"NAXIS{number}", end - start)
+        if start:
+            for version in _versions(kept, number):
+                kept = _moved(kept, f"CRPIX{number}{version}", start, absent=0.0)
+            kept = _moved(kept, f"LTV{number}", start, absent=None)
+    return kept
+
+
+def without_data(cards: Sequence[bytes]) -> list[bytes]:
+    """Return the cards of a primary header whose data are left out."""
+    kept = [card for card in cards if _keyword(card) not in _CHECKSUMS and not _OF_DATA.match(_keyword(card))]
+    return _with_number(kept, "NAXIS", 0)
+
+
+def history(lines: Sequence[str]) -> list[bytes]:
+    """Return HISTORY cards; lines that are too long for a card are wrapped."""
+    parts = (part for line in lines for part in textwrap.wrap(line, CARD_BYTES - 8))
+    return [f"HISTORY {part}".encode("ascii", "replace").ljust(CARD_BYTES) for part in parts]
+
+
+def encoded(cards: Sequence[bytes]) -> bytes:
+    """Return a header with its END card and padding."""
+    text = b"".join([*cards, b"END"])
+    return text + b" " * (-len(text) % BLOCK_BYTES)
+
+
+def padding(size: int) -> bytes:
+    """Return the zeros that follow so many bytes of data."""
+    return b"\0" * (-size % BLOCK_BYTES)
+
+
+def number_of(cards: Sequence[bytes], keyword: str) -> float | None:
+    """Return the value of a keyword that has a number, None where there is none."""
+    found = _find(cards, keyword)
+    match = _NUMBER.match(cards[found][10:]) if found is not None else None
+    return float(match[1].replace(b"D", b"E").replace(b"d", b"e")) if match else None
+
+
+def _keyword(card: bytes) -> bytes:
+    return card[:8].rstrip()
+
+
+def _find(cards: Sequence[bytes], keyword: str) -> int | None:
+    wanted = keyword.encode()
+    return next((number for number, card in enumerate(cards) if _keyword(card) == wanted), None)
+
+
+def _versions(cards: Sequence[bytes], axis: int) -> list[str]:
+    """Return the letters of the WCSs that an axis has; '' is the primary one."""
+    matches = (_WCS.match(_keyword(card)) for card in cards)
+    return sorted({match[2].decode() for match in matches if match and int(match[1]) == axis})
+
+
+def _moved(cards: list[bytes], keyword: str, by: int, absent: float | None) -> list[bytes]:
+    """Return cards with a number lowered; ``absent`` is what it is by default, None for nothing at all."""
+    value = number_of(cards, keyword)
+    if value is None and (absent is None or _find(cards, keyword) is not None):
+        return cards
+    return _with_number(cards, keyword, (absent or 0.0 if value is None else value) - by)
+
+
+def _with_number(cards: list[bytes], keyword: str, value: float) -> list[bytes]:
+    found = _find(cards, keyword)
+    match = _NUMBER.match(cards[found][10:]) if found is not None else None
+    comment = b" " + match[2].rstrip() if match and match[2] else b""
+    text = str(value) if isinstance(value, int) or not math.isfinite(value) else repr(value).upper()
+    card = (f"{keyword:8}= {text:>20}".encode() + comment)[:CARD_BYTES].ljust(CARD_BYTES)
+    if found is None:
+        return [*cards, card]
+    return [*cards[:found], card, *cards[found + 1 :]]

@@ -1,0 +1,293 @@
+"""Archive and disk compared both ways, while nobody watched."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from typer.testing import CliRunner
+
+from ingest.load import ingest
+from ingest.reconcile import FEW, Findings, Kind, LossFault, reconcile, rename_run
+from ost_vo.cli import app
+from ost_vo.faults import UsageFault
+from ost_vo.settings import Settings
+from tests.ingest.frames import TAN, rows, write_frame
+
+PLACES = "SELECT product_id, path FROM archive.products WHERE missing_since IS NULL ORDER BY path"
+MISSING = "SELECT path FROM archive.products WHERE missing_since IS NOT NULL ORDER BY path"
+RUNS = "SELECT run_id, name, night::text FROM archive.runs ORDER BY run_id"
+
+
+@pytest.fixture
+def settings(archive: Any) -> Settings:
+    return archive.settings
+
+
+@pytest.fixture
+def run(settings: Settings) -> Path:
+    """A run of three frames, ingested."""
+    run = settings.data / "20220101"
+    for number, name in enumerate(("a.fit", "b.fit", "deep/c.fit")):
+        write_frame(run / name, TAN | {"EXPTIME": float(number)})
+    ingest([settings.data], settings)
+    return run
+
+
+def counts(findings: Findings) -> dict[Kind, int]:
+    """Return the kinds that occurred."""
+    return {kind: number for kind, number in findings.counts.items() if number}
+
+
+def execute(settings: Settings, statement: str) -> None:
+    """Execute a statement as ingest."""
+    connection = psycopg2.connect(settings.dsn("ost_ingest"))
+    with connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+    connection.close()
+
+
+@pytest.mark.usefixtures("run")
+def test_nothing_differs(settings: Settings) -> None:
+    state = rows(settings, "SELECT xmin::text, products.* FROM archive.products")
+    for is_rehearsal in (True, False):
+        findings = reconcile(settings, is_rehearsal=is_rehearsal)
+        assert (counts(findings), str(findings)) == ({}, "Archive and disk agree.")
+    assert rows(settings, "SELECT xmin::text, products.* FROM archive.products") == state
+
+
+def change_everything(settings: Settings, run: Path) -> None:
+    """Leave one of each kind of difference."""
+    write_frame(settings.data / "20220102" / "back.fit", TAN | {"EXPTIME": 10.0})
+    (run / "bad.fit").write_bytes(b"nothing")
+    ingest([settings.data], settings)
+    execute(settings, "UPDATE archive.products SET missing_since = now() WHERE path LIKE '%back.fit'")
+    (run / "bad.fit").unlink()
+    (run / "a.fit").rename(run / "moved.fit")
+    (run / "b.fit").unlink()
+    write_frame(run / "deep" / "c.fit", TAN | {"EXPTIME": 11.0})
+    write_frame(run / "new.fit", TAN | {"EXPTIME": 12.0})
+
+
+def test_every_kind_of_difference(settings: Settings, run: Path) -> None:
+    change_everything(settings, run)
+    before = rows(settings, "SELECT xmin::text, products.* FROM archive.products ORDER BY product_id")
+    rehearsed = reconcile(settings, is_rehearsal=True)
+    assert counts(rehearsed) == dict.fromkeys(Kind, 1)
+    assert rehearsed.examples[Kind.MOVED] == ["20220101/a.fit -> 20220101/moved.fit"]
+    query = "SELECT xmin::text, products.* FROM archive.products ORDER BY product_id"
+    assert rows(settings, query) == before
+    assert rows(settings, "SELECT path FROM archive.quarantine") == [("20220101/bad.fit",)]
+    done = reconcile(settings)
+    assert (done.counts, done.examples) == (rehearsed.counts, rehearsed.examples)
+    *places, new = sorted(rows(settings, PLACES))
+    assert places == [(1, "20220101/moved.fit"), (3, "20220101/deep/c.fit"), (4, "20220102/back.fit")]
+    assert new[1] == "20220101/new.fit"
+    assert rows(settings, MISSING) == [("20220101/b.fit",)]
+    assert rows(settings, "SELECT path FROM archive.quarantine") == []
+    assert counts(reconcile(settings)) == {}
+
+
+def test_run_that_was_renamed_stays_the_run(settings: Settings, run: Path) -> None:
+    write_frame(run / "lost.fit", TAN | {"EXPTIME": 10.0})
+    shutil.copy(run / "a.fit", run / "deep" / "a.fit")
+    ingest([settings.data], settings)
+    execute(settings, "UPDATE archive.products SET missing_since = now() WHERE path LIKE '%lost.fit'")
+    (run / "lost.fit").unlink()
+    before = rows(settings, "SELECT product_id, obs_publisher_did FROM archive.products ORDER BY product_id")
+    run.rename(settings.data / "20220102_M31")
+    write_frame(settings.data / "20220102_M31" / "new.fit", TAN | {"EXPTIME": 12.0})
+    assert counts(reconcile(settings)) == {Kind.MOVED: 4, Kind.NEW: 1}
+    assert rows(settings, RUNS) == [(1, "20220102_M31", "2022-01-02")]
+    after = rows(settings, "SELECT product_id, obs_publisher_did FROM archive.products ORDER BY product_id")
+    assert after[: len(before)] == before
+    assert rows(settings, MISSING) == [("20220102_M31/lost.fit",)]
+    assert rows(settings, "SELECT path, obs_id FROM archive.products WHERE product_id = 1") == [
+        ("20220102_M31/a.fit", "20220102_M31/a")
+    ]
+    assert counts(reconcile(settings)) == {}
+
+
+def test_part_of_a_run_that_moves_goes_to_another_run(settings: Settings, run: Path) -> None:
+    execute(settings, "UPDATE archive.products SET privileges = 1 WHERE product_id = 1")
+    (settings.data / "20220102").mkdir()
+    (run / "a.fit").rename(settings.data / "20220102" / "a.fit")
+    assert counts(reconcile(settings)) == {Kind.MOVED: 1}
+    assert rows(settings, RUNS) == [(1, "20220101", "2022-01-01"), (2, "20220102", "2022-01-02")]
+    assert rows(settings, "SELECT run_id, privileges FROM archive.products ORDER BY product_id") == [
+        (2, 1), (1, 5), (1, 5),
+    ]  # fmt: skip
+
+
+def test_runs_that_change_names(settings: Settings, run: Path) -> None:
+    other = write_frame(settings.data / "20220202" / "z.fit", TAN | {"EXPTIME": 10.0}).parent
+    ingest([settings.data], settings)
+    other.rename(settings.data / "t")
+    run.rename(settings.data / "20220202")
+    (settings.data / "t").rename(settings.data / "20220101")
+    assert counts(reconcile(settings)) == {Kind.MOVED: 4}
+    assert rows(settings, PLACES) == [
+        (4, "20220101/z.fit"), (1, "20220202/a.fit"), (2, "20220202/b.fit"), (3, "20220202/deep/c.fit"),
+    ]  # fmt: skip
+    assert len(rows(settings, RUNS)) == 2
+
+
+def test_rename_run_reads_no_file(settings: Settings, run: Path) -> None:
+    with pytest.raises(UsageFault, match="not renamed"):
+        rename_run(settings, "20220101", "20220102")
+    run.rename(settings.data / "20220102")
+    opened = (settings.data / "20220102" / "a.fit").stat().st_atime_ns
+    assert rename_run(settings, "20220101", "20220102") == 3
+    assert (settings.data / "20220102" / "a.fit").stat().st_atime_ns == opened
+    assert rows(settings, RUNS) == [(1, "20220102", "2022-01-02")]
+    with pytest.raises(UsageFault, match="No file of the run"):
+        rename_run(settings, "20220101", "20220102")
+    for name in ("", "..", "a/b"):
+        with pytest.raises(UsageFault, match="no name of a run"):
+            rename_run(settings, name, "20220102")
+
+
+@pytest.fixture
+def many(settings: Settings) -> list[Path]:
+    """More than a few ingested frames."""
+    paths = [settings.data / "20220101" / f"{number:02d}.fit" for number in range(2 * FEW)]
+    for number, path in enumerate(paths):
+        write_frame(path, TAN | {"EXPTIME": float(number)}, shape=(2, 2))
+    ingest([settings.data], settings)
+    return paths
+
+
+def test_much_that_is_gone_is_refused_without_force(settings: Settings, many: list[Path]) -> None:
+    for path in many[: FEW + 1]:
+        path.unlink()
+    for is_rehearsal in (True, False):
+        with pytest.raises(LossFault, match="21 of 40 files are gone"):
+            reconcile(settings, is_rehearsal=is_rehearsal)
+    assert rows(settings, MISSING) == []
+    lenient = settings.model_copy(update={"missing_fraction": 0.6})
+    assert counts(reconcile(lenient, is_rehearsal=True)) == {Kind.MISSING: 21}
+    assert counts(reconcile(settings, force=True)) == {Kind.MISSING: 21}
+    assert len(rows(settings, MISSING)) == 21
+
+
+def test_few_that_are_gone_are_what_people_delete(settings: Settings, run: Path) -> None:
+    shutil.rmtree(run)
+    write_frame(settings.data / "20220102" / "a.fit", TAN | {"EXPTIME": 20.0})
+    assert counts(reconcile(settings)) == {Kind.NEW: 1, Kind.MISSING: 3}
+
+
+@pytest.mark.usefixtures("run")
+@pytest.mark.parametrize("state", ["empty", "gone", "unmarked"])
+def test_data_root_that_is_not_mounted(settings: Settings, state: str) -> None:
+    if state == "unmarked":
+        settings = settings.model_copy(update={"data_marker": ".mounted"})
+    else:
+        shutil.rmtree(settings.data)
+    if state == "empty":
+        settings.data.mkdir()
+    with pytest.raises(LossFault, match="data root"):
+        reconcile(settings)
+    assert rows(settings, MISSING) == []
+    if state == "unmarked":
+        (settings.data / ".mounted").touch()
+        assert counts(reconcile(settings)) == {}
+    else:
+        assert counts(reconcile(settings, force=True)) == {Kind.MISSING: 3}
+
+
+def test_name_that_is_not_utf8_stays_in_quarantine(settings: Settings, run: Path) -> None:
+    odd = os.fsencode(run) + b"/\xfcber.fit"
+    os.rename(write_frame(run / "x.fit", TAN), odd)
+    ingest([settings.data], settings)
+    assert counts(reconcile(settings)) == {}
+    assert rows(settings, "SELECT path FROM archive.quarantine") == [("20220101/\\xfcber.fit",)]
+    os.unlink(odd)
+    assert counts(reconcile(settings)) == {Kind.ORPHANS: 1}
+    assert rows(settings, "SELECT path FROM archive.quarantine") == []
+
+
+def test_ignored_names_are_passed_over(settings: Settings) -> None:
+    names = [".rsync-partial/a.fit", ".hidden.fit", "b.fit.filepart", "c.FIT.PART", "d.fit"]
+    for name in names:
+        write_frame(settings.data / "20220101" / name, TAN)
+    assert counts(reconcile(settings)) == {Kind.NEW: 1}
+    picky = settings.model_copy(update={"watch_ignore": "d.*"})
+    assert counts(reconcile(picky)) == {Kind.NEW: 2}
+
+
+def test_however_often_it_is_killed_the_archive_becomes_what_is_on_disk(settings: Settings) -> None:
+    chance = random.Random(1)
+    for number in range(12):
+        write_frame(
+            settings.data / f"r{number % 3}" / f"{number}.fit", TAN | {"EXPTIME": float(number)}, (2, 2)
+        )
+    killed = 0
+    fork = multiprocessing.get_context("fork")
+    for turn in range(100):
+        change_something(settings.data, chance, turn)
+        process = fork.Process(target=reconcile, args=(settings,), kwargs={"force": True})
+        process.start()
+        process.join(chance.uniform(0.0, 0.2))
+        process.kill()
+        process.join()
+        killed += process.exitcode != 0
+    assert killed
+    reconcile(settings, force=True)
+    assert counts(reconcile(settings)) == {}
+    stored = rows(settings, "SELECT path, sha256 FROM archive.products WHERE missing_since IS NULL")
+    on_disk = list(settings.data.rglob("*.fit"))
+    assert sorted((path, bytes(digest)) for path, digest in stored) == sorted(
+        (str(path.relative_to(settings.data)), hashlib.sha256(path.read_bytes()).digest()) for path in on_disk
+    )
+    strays = """
+        SELECT path FROM archive.products JOIN archive.runs USING (run_id)
+        WHERE missing_since IS NULL AND split_part(path, '/', 1) <> name OR starts_with(path, '~')"""
+    assert rows(settings, strays) == []
+
+
+def change_something(root: Path, chance: random.Random, turn: int) -> None:
+    """Add, change, move, copy or delete a file, or rename a run."""
+    path = chance.choice(sorted(root.rglob("*.fit")))
+    runs = sorted(root.iterdir())
+    target = chance.choice(runs) / f"{chance.randrange(30)}.fit"
+    match chance.randrange(6):
+        case 0:
+            write_frame(target, TAN | {"EXPTIME": float(100 + turn)}, (2, 2))
+        case 1:
+            write_frame(path, TAN | {"EXPTIME": float(100 + turn)}, (2, 2))
+        case 2:
+            path.rename(target)
+        case 3 if path != target:
+            shutil.copy(path, target)
+        case 4 if len(list(root.rglob("*.fit"))) > 4:
+            path.unlink()
+        case 5:
+            path.parent.rename(root / f"s{turn}")
+
+
+def test_commands(settings: Settings, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OST_VO_DATA_ROOT", str(settings.data))
+    monkeypatch.setenv("OST_VO_DATABASE", settings.database)
+    monkeypatch.setenv("COLUMNS", "200")
+    (run / "a.fit").unlink()
+
+    def say(*words: str) -> str:
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0, (result.output, result.exception)
+        return str(result.stdout)
+
+    assert say("missing") == "No file is missing.\n"
+    expected = "missing: 20220101/a.fit\n1 missing.\n"
+    assert say("reconcile", "--dry-run") == expected
+    assert say("missing") == "No file is missing.\n"
+    assert say("reconcile") == expected
+    assert "20220101/a.fit" in say("missing")
+    run.rename(settings.data / "20220102")
+    assert say("rename-run", "20220101", "20220102") == "2 products are now in 20220102.\n"
