@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,7 @@ from ost_vo.store.connections import Database
 from tests.conftest import Service
 
 _numbers = itertools.count(1)
-_RUN = uuid.uuid4().hex[:6]
+_RUN = "login"
 PASSWORD = "correct horse battery"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,7 +29,7 @@ from tests.authentication.slapd import (
     running,
 )
 
-_RUN = uuid.uuid4().hex[:6]
+_RUN = "ldap"
 ADA, BEN, CY, DEE, EVE, TWIN, STEF = (
     f"{name}_{_RUN}" for name in ("ada", "ben", "cy", "dee", "eve", "twin", "stef")
 )

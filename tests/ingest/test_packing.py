@@ -126,7 +126,7 @@ def test_compress_of_long_runs_is_handed_out_piece_by_piece() -> None:
 
 
 @given(st.binary(min_size=0, max_size=200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_compress_data_are_unpacked_or_refused(data: bytes) -> None:
     with suppress(Unreadable):
         assert len(Stream(io.BytesIO(b"\x1f\x9d" + data)).read(MIB)) <= MIB
@@ -143,7 +143,7 @@ def test_members_one_after_another(pack: Callable[[bytes], bytes]) -> None:
     [
         (bz2.compress(noise(9999))[:5000], "The bzip2 data end too early: the file is truncated."),
         (b"BZh9" + bytes(99), "The bzip2 data are damaged"),
-        (gzip.compress(noise(9999))[:5000], "The gzip data end too early: the file is truncated."),
+        (gzip.compress(noise(9999), mtime=0)[:5000], "The gzip data end too early: the file is truncated."),
         (b"\x1f\x9d", "The compress data end too early: the file is truncated."),
         (b"\x1f\x9d\x88abc", "The compress data have codes of 8 bits; there are 9 to 16."),
         (b"\x1f\x9d\x9f", "The compress data have codes of 31 bits; there are 9 to 16."),

@@ -230,7 +230,7 @@ def test_however_often_it_is_killed_the_archive_becomes_what_is_on_disk(settings
         )
     killed = 0
     fork = multiprocessing.get_context("fork")
-    for turn in range(100):
+    for turn in range(40):
         change_something(settings.data, chance, turn)
         process = fork.Process(target=reconcile, args=(settings,), kwargs={"force": True})
         process.start()
