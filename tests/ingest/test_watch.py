@@ -370,7 +370,7 @@ def test_inotify_at_its_limit_gives_way_to_polling(
     settings = archive.settings.model_copy(update={"watch_polling_interval": 0.1})
     happened: events.Events = queue.SimpleQueue()
     with events.observed(settings, happened):
-        assert "fs.inotify.max_user_watches" in capsys.readouterr().out
+        assert "fs.inotify.max_user_watches" in "".join(capsys.readouterr())
         path = settings.data / "20220101" / "a.fit"
         path.touch()
         event = happened.get(timeout=30)
