@@ -15,7 +15,7 @@ run: $(VENV)/installed ## Start a working archive; Ctrl-C ends it. DATA=/path se
 	@$(if $(DATA),OST_VO_DATA_ROOT="$(DATA)" OST_VO_WATCH=true) exec $(BIN)/ost-vo run
 
 test: $(VENV)/installed-test ## Run the test suite on private services.
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -p no:warnings
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/installed-test ## Check style, types and the direction of imports.
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
