@@ -17,9 +17,9 @@ from astropy.wcs import WCS, FITSFixedWarning, WcsError
 from astropy.wcs.utils import wcs_to_celestial_frame
 from numpy.typing import NDArray
 
-from ingest.headers import Remark, Unit, value_of
+from ingest.headers import Remark, Unit
 from ost_vo.vo.celestial import Vectors, degrees, separations, to_icrs, vectors
-from ost_vo.vo.wcscards import celestial_axes, celestial_wcs, needs_lookup
+from ost_vo.vo.wcscards import celestial_axes, celestial_wcs, needs_lookup, value_of
 
 __all__ = ["Footprint", "footprint", "has_celestial_wcs", "needs_lookup"]
 

@@ -54,7 +54,6 @@ _REFUSED = {
 }
 
 # Programs that copy or save write under these names first, and rename when they are done.
-_TEMPORARY = (".filepart", ".bck", ".swp")
 
 
 def family(name: str) -> Family | None:
@@ -78,11 +77,6 @@ def is_raw_photograph(name: str) -> bool:
 def refusal(name: str) -> str | None:
     """Return why a file that looks like data by its name cannot be read, or None."""
     return next((reason for pattern, reason in _REFUSED.items() if pattern.search(name)), None)
-
-
-def is_temporary(name: str) -> bool:
-    """Whether a program is still writing the file of that name."""
-    return name.lower().endswith(_TEMPORARY)
 
 
 def without_suffixes(path: str) -> str:

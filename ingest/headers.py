@@ -10,6 +10,7 @@ from typing import NamedTuple
 from astropy.io import fits
 
 from ingest.stream import Stream, Unreadable
+from ost_vo.vo.wcscards import text_of, value_of
 
 BLOCK_BYTES = 2880
 CARD_BYTES = 80
@@ -68,21 +69,6 @@ class Unit:
         """The cards, one a line."""
         starts = range(0, len(self.cards), CARD_BYTES)
         return "\n".join(self.cards[start : start + CARD_BYTES].rstrip() for start in starts)
-
-
-def value_of(header: fits.Header, keyword: str) -> bool | int | float | str | None:
-    """Return a keyword's value as it stands; None where it is absent, undefined, or cannot be read."""
-    try:
-        value = header.get(keyword)
-    except (fits.VerifyError, ValueError):
-        return None
-    return value if isinstance(value, bool | int | float | str) else None
-
-
-def text_of(header: fits.Header, keyword: str) -> str:
-    """Return a keyword's text without blanks around it; '' where it is absent or no text."""
-    value = value_of(header, keyword)
-    return value.strip() if isinstance(value, str) else ""
 
 
 def read_units(stream: Stream, size: int) -> tuple[list[Unit], list[Remark]]:

@@ -12,7 +12,7 @@ from astropy.io import fits
 
 from ingest import cameras, filters, formats, rules, spectrographs
 from ingest.footprint import Footprint, footprint, has_celestial_wcs, needs_lookup
-from ingest.headers import Remark, Unit, text_of
+from ingest.headers import Remark, Unit
 from ingest.keywords import Keywords
 from ingest.position import header_position
 from ingest.spectral import SpectralAxis, has_spectrum, spectral_axis, table_axis
@@ -21,6 +21,7 @@ from ingest.stream import Unreadable
 from ingest.targets import target_name
 from ingest.times import times
 from ost_vo.store.products import Metadata
+from ost_vo.vo.wcscards import text_of
 
 Columns = dict[str, Any]
 Opener = Callable[[], fits.HDUList]

@@ -15,8 +15,9 @@ import numpy as np
 from astropy import constants, units
 from astropy.io import fits
 
-from ingest.headers import Unit, text_of, value_of
+from ingest.headers import Unit
 from ingest.keywords import Keywords
+from ost_vo.vo.wcscards import text_of, value_of
 
 _C = float(constants.c.value)  # m/s
 _H = float(constants.h.value)  # J s

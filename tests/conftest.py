@@ -111,6 +111,16 @@ def archive(_migrated: Settings, tmp_path: Path) -> ScratchArchive:
     return ScratchArchive(_migrated.model_copy(update={"data_root": root}))
 
 
+def execute(dsn: str, statement: str, *values: object) -> list[tuple]:
+    """Run a statement in a transaction of its own; return its rows, if it has any."""
+    connection = psycopg2.connect(dsn)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        rows = cursor.fetchall() if cursor.description else []
+    connection.close()
+    return rows
+
+
 class _database:
     """A database of its own for the time of a block: its name and the superuser's connection string."""
 

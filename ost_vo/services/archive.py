@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ost_vo.access.context import Context
 from ost_vo.settings import Settings
 from ost_vo.store import schema, tap_schema
 from ost_vo.store.connections import Database
@@ -97,6 +98,10 @@ class Archive:
         return cls(
             settings, database, jobs_database, accounts_database, Published(database), datetime.now(UTC)
         )
+
+    def transaction_settings(self, context: Context) -> dict[str, str]:
+        """Return the settings of a transaction that answers a request in a context, within its time."""
+        return {"statement_timeout": f"{self.settings.sync_seconds}s", **context.database_settings()}
 
     def close(self) -> None:
         """Give the connections back."""

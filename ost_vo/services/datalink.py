@@ -136,8 +136,9 @@ def _products(archive: Archive, identifiers: list[str], context: Context) -> dic
     stored = _stored(archive, identifiers)
     if not stored:
         return {}
+    settings = archive.transaction_settings(context)
     with archive.database.connection() as connection:
-        found = observations.by_identifier(connection, _settings(archive, context), list(stored.values()))
+        found = observations.by_identifier(connection, settings, list(stored.values()))
     return {given: found[name] for given, name in stored.items() if name in found}
 
 
@@ -147,16 +148,12 @@ def _stored(archive: Archive, identifiers: list[str]) -> dict[str, str]:
     return {given: canonical_identifier(given, part) for given in identifiers if "\0" not in given}
 
 
-def _settings(archive: Archive, context: Context) -> dict[str, str]:
-    return {"statement_timeout": f"{archive.settings.sync_seconds}s", **context.database_settings()}
-
-
 def _relations(archive: Archive, found: dict[str, Product], context: Context) -> dict[str, list[Relation]]:
     """Return what belongs to products, by their identifiers as stored."""
     related: dict[str, list[Relation]] = {product.identifier: [] for product in found.values()}
     if related:
         with archive.database.connection() as connection:
-            for relation in relations(connection, _settings(archive, context), list(related)):
+            for relation in relations(connection, archive.transaction_settings(context), list(related)):
                 related[relation.identifier].append(relation)
     return related
 
@@ -169,7 +166,7 @@ def _cutouts(
     if not wanted:
         return {}
     with archive.database.connection() as connection:
-        found = extents(connection, _settings(archive, context), wanted)
+        found = extents(connection, archive.transaction_settings(context), wanted)
     return {
         identifier: ServiceDescriptor(
             f"cutout-{sha256(identifier.encode()).hexdigest()[:16]}",

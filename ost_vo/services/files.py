@@ -62,7 +62,7 @@ def open_path(archive: Archive, path: str, context: Context) -> Download:
         TransientFault: out of time or connections.
         FatalFault: the file cannot be read.
     """
-    settings = {"statement_timeout": f"{archive.settings.sync_seconds}s", **context.database_settings()}
+    settings = archive.transaction_settings(context)
     found = None
     if "\0" not in path:
         with archive.database.connection() as connection:

@@ -35,7 +35,7 @@ def header(archive: Archive, identifier: str, context: Context, wanted: str | No
     if media_type is None:
         raise UsageFault(f"There is no format {wanted!r} of headers.", "Give text or json.")
     found = datalink.product(archive, identifier, context)
-    settings = {"statement_timeout": f"{archive.settings.sync_seconds}s", **context.database_settings()}
+    settings = archive.transaction_settings(context)
     with archive.database.connection() as connection:
         units = relations.headers(connection, settings, found.identifier)
     if media_type == TEXT:

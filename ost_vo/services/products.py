@@ -92,9 +92,15 @@ def page(archive: Archive, context: Context, filters: Filters, cursor: str | Non
     if not 1 <= limit <= MAX_PAGE:
         raise UsageFault(f"A page cannot have {limit} products.", f"Ask for 1 to {MAX_PAGE}.")
     names = [column.name for column in columns(archive)]
+    settings = archive.transaction_settings(context)
     with archive.database.connection() as connection:
         rows = listings.products(
-            connection, _settings(archive, context), names, _equal(filters), after=cursor, limit=limit + 1
+            connection,
+            settings,
+            names,
+            _equal(filters),
+            after=cursor,
+            limit=limit + 1,
         )
     has_more = len(rows) > limit
     rows = rows[:limit]
@@ -109,7 +115,7 @@ def lineage(archive: Archive, context: Context, identifier: str) -> Lineage:
         TransientFault: out of time or connections.
     """
     with archive.database.connection() as connection:
-        found = listings.lineage(connection, _settings(archive, context), identifier)
+        found = listings.lineage(connection, archive.transaction_settings(context), identifier)
     if found is None:
         raise NotFoundFault(f"There is no data product {identifier}.", "Look it up in ost.products.")
     return Lineage(identifier, *found)
@@ -132,7 +138,7 @@ def chosen(archive: Archive, context: Context, query: str, limit: int) -> list[s
     if [column.name for column in translation.columns].count(_KEY) != 1:
         raise UsageFault(f"The query has no column {_KEY}.", f"Begin it with SELECT {_KEY} FROM.")
     with archive.database.connection() as connection:
-        settings = _settings(archive, context)
+        settings = archive.transaction_settings(context)
         found = listings.identifiers(connection, settings, translation.sql, limit + 1)
     if len(found) > limit:
         raise UsageFault(f"The query yields more than {limit} products.", "Narrow it.")
@@ -146,10 +152,6 @@ def operator_context(archive: Archive) -> Context:
     """
     every = tuple(project.project_id for project in projects.listing(archive.accounts_database, OPERATOR))
     return Context(_NOBODY, every, every)
-
-
-def _settings(archive: Archive, context: Context) -> dict[str, str]:
-    return {"statement_timeout": f"{archive.settings.sync_seconds}s", **context.database_settings()}
 
 
 def _equal(filters: Filters) -> dict[str, object]:

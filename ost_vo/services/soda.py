@@ -78,7 +78,7 @@ def cutout(archive: Archive, parameters: Parameters, context: Context) -> Answer
 
 
 def _extent(archive: Archive, product: Product, context: Context) -> Extent:
-    settings = {"statement_timeout": f"{archive.settings.sync_seconds}s", **context.database_settings()}
+    settings = archive.transaction_settings(context)
     with archive.database.connection() as connection:
         return extents(connection, settings, [product.identifier]).get(product.identifier, Extent())
 

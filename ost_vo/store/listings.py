@@ -6,18 +6,14 @@ repeats it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
-from psycopg2.extras import DictCursor
 
-from ost_vo.store.results import fault_of
-from ost_vo.store.transactions import apply
+from ost_vo.store.observations import transaction
 
 _KEY = "obs_publisher_did"
 
@@ -54,7 +50,7 @@ def products(
     rows = sql.SQL("SELECT {columns} FROM ost.products WHERE {key} = ANY (%s) ORDER BY {key}").format(
         key=sql.Identifier(_KEY), columns=sql.SQL(", ").join(map(sql.Identifier, columns))
     )
-    with _transaction(connection, settings) as cursor:
+    with transaction(connection, settings) as cursor:
         cursor.execute(chosen, {**equal, "after": after, "limit": limit})
         cursor.execute(rows, ([row[0] for row in cursor.fetchall()],))
         return [dict(zip(columns, map(_in_utc, row), strict=True)) for row in cursor.fetchall()]
@@ -68,7 +64,7 @@ def lineage(
     None where there is no such product, or none that the caller may see. Arguments and faults are those of
     :func:`products`.
     """
-    with _transaction(connection, settings) as cursor:
+    with transaction(connection, settings) as cursor:
         cursor.execute("SELECT FROM ost.products WHERE obs_publisher_did = %s", (identifier,))
         if cursor.fetchone() is None:
             return None
@@ -94,7 +90,7 @@ def identifiers(connection: Connection, settings: Mapping[str, str], query: str,
         UsageFault: a value in the query cannot be computed.
         TransientFault: out of time; the database is going down.
     """
-    with _transaction(connection, settings) as cursor:
+    with transaction(connection, settings) as cursor:
         # Without arguments, psycopg2 leaves the per cent signs of the query alone.
         cursor.execute(
             f"SELECT DISTINCT {_KEY} FROM ({query}) AS chosen WHERE {_KEY} IS NOT NULL"  # noqa: S608
@@ -111,13 +107,3 @@ def _condition(column: str, value: object) -> sql.Composed:
 def _in_utc(value: object) -> object:
     # The views hold times as UTC without saying so.
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
-
-
-@contextmanager
-def _transaction(connection: Connection, settings: Mapping[str, str]) -> Iterator[DictCursor]:
-    try:
-        with connection, connection.cursor(cursor_factory=DictCursor) as cursor:
-            apply(cursor, settings)
-            yield cursor
-    except psycopg2.Error as error:
-        raise fault_of(error) from error

@@ -17,6 +17,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from ost_vo.store.results import fault_of
+from ost_vo.store.transactions import apply
 
 # Columns of ost.products that a product is made of, in the order of its attributes.
 PRODUCT_COLUMNS = (
@@ -111,10 +112,9 @@ def by_path(connection: Connection, settings: Mapping[str, str], path: str) -> P
 @contextmanager
 def transaction(connection: Connection, settings: Mapping[str, str]) -> Iterator[Cursor]:
     """Run a block in one transaction with settings that end with it; database errors become faults."""
-    calls = ", ".join(["set_config(%s, %s, true)"] * len(settings))
     try:
         with connection, connection.cursor() as cursor:
-            cursor.execute(f"SELECT {calls}", [part for pair in settings.items() for part in pair])
+            apply(cursor, settings)
             yield cursor
     except psycopg2.Error as error:
         raise fault_of(error) from error

@@ -26,6 +26,7 @@ from psycopg2 import errorcodes, extensions
 
 from ost_vo.faults import FatalFault, Fault, TransientFault, UsageFault
 from ost_vo.store.clock import Clock
+from ost_vo.store.transactions import apply
 from ost_vo.vo.columns import Column
 from ost_vo.vo.encoder import Encoder
 
@@ -538,9 +539,7 @@ def _apply(cursor: extensions.cursor, settings: Mapping[str, str]) -> None:
     """Give the transaction its settings, in one statement."""
     if cursor.connection.autocommit:
         raise RuntimeError("settings of a transaction need a connection that is not in autocommit mode")
-    wanted = {"client_encoding": "UTF8", **settings}
-    calls = ", ".join(["set_config(%s, %s, true)"] * len(wanted))
-    cursor.execute(f"SELECT {calls}", [part for pair in wanted.items() for part in pair])
+    apply(cursor, {"client_encoding": "UTF8", **settings})
 
 
 def _cancel(connection: extensions.connection) -> None:

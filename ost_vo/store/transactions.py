@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import psycopg2
+from psycopg2 import extensions
 from psycopg2.extras import DictCursor
 
 from ost_vo.access.actor import Actor
@@ -65,8 +66,8 @@ def transaction(database: Database, settings: Mapping[str, str]) -> Iterator[Dic
             raise UsageFault("A text has a NUL character in it.", "Leave it out.") from error
 
 
-def apply(cursor: DictCursor, settings: Mapping[str, str]) -> None:
-    """Set settings for the rest of the transaction."""
+def apply(cursor: extensions.cursor, settings: Mapping[str, str]) -> None:
+    """Set settings for the rest of the transaction, in one statement and in their order."""
     if settings:
         calls = ", ".join(["set_config(%s, %s, true)"] * len(settings))
         cursor.execute(f"SELECT {calls}", [text for pair in settings.items() for text in pair])

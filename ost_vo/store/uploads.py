@@ -18,6 +18,7 @@ from psycopg2 import errorcodes
 from psycopg2.extensions import cursor as Cursor
 
 from ost_vo.faults import Fault, UsageFault
+from ost_vo.store.transactions import apply
 from ost_vo.vo.adql.values import quoted_name
 from ost_vo.vo.upload_rows import Document
 from ost_vo.vo.uploads import SCHEMA, Field, Head, Needs, UploadedTable
@@ -87,8 +88,7 @@ def load(cursor: Cursor, uploads: Sequence[Upload], settings: dict[str, str]) ->
         UsageFault: a value is not what its column declares; it names table, row and column.
         psycopg2.Error: the database failed, or the time is over.
     """
-    for name, value in settings.items():
-        cursor.execute("SELECT set_config(%s, %s, true)", (name, value))
+    apply(cursor, settings)
     for number, upload in enumerate(uploads, 1):
         _create(cursor, upload, number)
         _copy(cursor, upload, number)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import anyio
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -47,6 +48,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         app.state.logins = logins = Logins(accounts, chosen, directory.verifiers(accounts, chosen))
         app.state.provider = Provider(accounts, chosen) if chosen.openid_issuer else None
         app.state.password_desk = PasswordDesk(logins)
+        app.state.cutout_limiter = anyio.CapacityLimiter(chosen.cutout_slots)
         binary2.warm()
         tabledata.warm()
         upload_rows.warm()

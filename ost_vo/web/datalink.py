@@ -10,6 +10,7 @@ from starlette.routing import Route
 from ost_vo.faults import UsageFault
 from ost_vo.services import datalink, files, headers
 from ost_vo.services.archive import Archive
+from ost_vo.vo.parameters import Parameters
 from ost_vo.web.authentication import context_of
 from ost_vo.web.files import respond
 from ost_vo.web.parameters import read
@@ -29,9 +30,7 @@ async def file(request: Request) -> Response:
     """Send the file of the data set with the given ID."""
     archive: Archive = request.app.state.archive
     parameters = await read(request)
-    identifier = parameters.one("ID")
-    if identifier is None:
-        raise UsageFault("The parameter ID is missing.", "Give the obs_publisher_did of a data set.")
+    identifier = _identifier(parameters)
     context = await context_of(request, parameters)
     return respond(request, await run_in_threadpool(files.open_identifier, archive, identifier, context))
 
@@ -40,14 +39,19 @@ async def header(request: Request) -> Response:
     """Send the header of the data set with the given ID, as text or JSON."""
     archive: Archive = request.app.state.archive
     parameters = await read(request)
-    identifier = parameters.one("ID")
-    if identifier is None:
-        raise UsageFault("The parameter ID is missing.", "Give the obs_publisher_did of a data set.")
+    identifier = _identifier(parameters)
     context = await context_of(request, parameters)
     text, media_type = await run_in_threadpool(
         headers.header, archive, identifier, context, parameters.one("RESPONSEFORMAT")
     )
     return Response(text, media_type=media_type)
+
+
+def _identifier(parameters: Parameters) -> str:
+    identifier = parameters.one("ID")
+    if identifier is None:
+        raise UsageFault("The parameter ID is missing.", "Give the obs_publisher_did of a data set.")
+    return identifier
 
 
 routes = [

@@ -41,19 +41,12 @@ async def sync(request: Request) -> Response:
     try:
         parameters = await read(request)
         context = await context_of(request, parameters)
-        answer = await run_sync(soda.cutout, archive, parameters, context, limiter=_limiter(request))
+        # Further ones wait without a thread.
+        limiter: anyio.CapacityLimiter = request.app.state.cutout_limiter
+        answer = await run_sync(soda.cutout, archive, parameters, context, limiter=limiter)
     except faults.Fault as fault:
         return _refusal(fault)
     return Response(status_code=204) if answer is None else _response(answer)
-
-
-def _limiter(request: Request) -> anyio.CapacityLimiter:
-    """Return what keeps the number of cutouts at a time down: further ones wait without a thread."""
-    state = request.app.state
-    if not hasattr(state, "cutout_limiter"):
-        state.cutout_limiter = anyio.CapacityLimiter(state.archive.settings.cutout_slots)
-    limiter: anyio.CapacityLimiter = state.cutout_limiter
-    return limiter
 
 
 def _refusal(fault: faults.Fault) -> Response:

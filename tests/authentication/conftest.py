@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg2
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
@@ -17,7 +16,7 @@ from ost_vo.services import people
 from ost_vo.services.logins import Logins
 from ost_vo.settings import Settings
 from ost_vo.store.connections import Database
-from tests.conftest import Service
+from tests.conftest import Service, execute
 
 _numbers = itertools.count(1)
 _RUN = "login"
@@ -112,12 +111,7 @@ class Office:
 
     def execute(self, statement: str, *values: object) -> list[tuple]:
         """Run a statement as the database's superuser."""
-        connection = psycopg2.connect(self.settings.dsn("postgres"))
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statement, values)
-            rows = cursor.fetchall() if cursor.description else []
-        connection.close()
-        return rows
+        return execute(self.settings.dsn("postgres"), statement, *values)
 
     def clear(self) -> None:
         """Remove what would show in other tests."""

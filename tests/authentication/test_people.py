@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import psycopg2
 import pytest
 
 from ost_vo.access.actor import OPERATOR, Actor
@@ -18,7 +17,7 @@ from ost_vo.faults import (
 from ost_vo.services import people
 from ost_vo.services.logins import Logins
 from ost_vo.store.connections import Database
-from tests.conftest import ScratchArchive
+from tests.conftest import ScratchArchive, execute
 
 PASSWORD = "correct horse battery"
 GRANTS = "UPDATE archive.role_permissions SET is_granted = %s WHERE permission = %s AND role = %s"
@@ -39,12 +38,7 @@ class Town:
         return people.actor_named(self.database, name)
 
     def execute(self, statement: str, *values: object) -> list[tuple]:
-        connection = psycopg2.connect(self.settings.dsn("ost_owner"))
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statement, values)
-            rows = cursor.fetchall() if cursor.description else []
-        connection.close()
-        return rows
+        return execute(self.settings.dsn("ost_owner"), statement, *values)
 
     def allow(self, role: str, permission: str, is_granted: bool = True) -> None:
         """Change the matrix until the end of the test."""

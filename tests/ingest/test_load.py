@@ -26,11 +26,6 @@ GIB = 1 << 30
 
 
 @pytest.fixture
-def settings(archive: Any) -> Settings:
-    return archive.settings
-
-
-@pytest.fixture
 def frame(settings: Settings) -> Path:
     """A good frame in a run."""
     return write_frame(settings.data / "20220101" / "a.fit", LIGHT | {"EXPTIME": 30.0})

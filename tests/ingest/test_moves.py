@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 import pytest
@@ -23,11 +22,6 @@ PLACES = "SELECT product_id, path FROM archive.products WHERE missing_since IS N
 DECIDED = """
 SELECT product_id, obs_publisher_did, project_id, creator_id, privileges, is_valid, release_date
 FROM archive.products ORDER BY product_id"""
-
-
-@pytest.fixture
-def settings(archive: Any) -> Settings:
-    return archive.settings
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import os
 import random
 import shutil
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 import pytest
@@ -24,11 +23,6 @@ from tests.ingest.frames import TAN, rows, write_frame
 PLACES = "SELECT product_id, path FROM archive.products WHERE missing_since IS NULL ORDER BY path"
 MISSING = "SELECT path FROM archive.products WHERE missing_since IS NOT NULL ORDER BY path"
 RUNS = "SELECT run_id, name, night::text FROM archive.runs ORDER BY run_id"
-
-
-@pytest.fixture
-def settings(archive: Any) -> Settings:
-    return archive.settings
 
 
 @pytest.fixture

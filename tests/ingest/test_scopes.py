@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 import pytest
@@ -21,11 +20,6 @@ from tests.ingest.frames import TAN, rows, write_frame
 ROWS = """
 SELECT path, j.name, u.name, privileges FROM archive.products p JOIN archive.projects j USING (project_id)
     JOIN archive.users u ON u.user_id = p.creator_id ORDER BY path"""
-
-
-@pytest.fixture
-def settings(archive: Any) -> Settings:
-    return archive.settings
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ from ost_vo.store import tap_schema
 from ost_vo.vo import adql
 from ost_vo.vo.parameters import Parameters
 from tests.conftest import Service
+from tests.taplint import complaints, taplint
 
 # Every datatype, scalar and array, with nulls, and names that need quotes.
 DOCUMENT = """<?xml version="1.0"?>
@@ -288,15 +288,8 @@ def test_a_million_rows(service: Service) -> None:
 
 
 def test_taplint_finds_nothing(service: Service) -> None:
-    result = subprocess.run(
-        ["/usr/bin/stilts", "taplint", f"tapurl={service.url}/tap", "stages=TMV CAP UPL"],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    result = taplint(service, "TMV CAP UPL")
     totals = re.search(r"Errors: (\d+); Warnings: (\d+); .*Failures: (\d+)", result.stdout)
     assert totals, result.stdout + result.stderr
-    complaints = [line for line in result.stdout.splitlines() if line.startswith(("E-", "F-", "W-"))]
-    assert not complaints, "\n".join(complaints)
+    assert not complaints(result), "\n".join(complaints(result))
     assert "UPL" in result.stdout

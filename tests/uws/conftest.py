@@ -21,7 +21,7 @@ from ost_vo.store.jobs import CHANNEL
 from ost_vo.store.notices import Listener
 from ost_vo.vo.parameters import Parameters
 from ost_vo.vo.uws import Phase
-from tests.conftest import ScratchArchive
+from tests.conftest import ScratchArchive, execute
 from tests.uws.kinds import EXECUTORS
 
 HEAR_SECONDS = 30
@@ -80,12 +80,7 @@ class Desk:
 
     def execute(self, statement: str, *values: object) -> list[tuple]:
         """Run a statement as the owner of the tables."""
-        connection = psycopg2.connect(self.settings.dsn("ost_owner"))
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statement, values)
-            rows = cursor.fetchall() if cursor.description else []
-        connection.close()
-        return rows
+        return execute(self.settings.dsn("ost_owner"), statement, *values)
 
     def sleepers(self) -> int:
         """Return how many queries sleep in the database."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import uuid
 
 import pytest
@@ -11,6 +10,7 @@ import pyvo
 from pyvo.dal.exceptions import DALQueryError, DALServiceError
 
 from tests.conftest import Service
+from tests.taplint import complaints, taplint
 from tests.uws.test_http import Client, slow
 
 QUERY = "SELECT TOP 5 obs_id, s_ra FROM ivoa.obscore"
@@ -73,13 +73,6 @@ def test_the_list_shows_a_new_job(service: Service) -> None:
 
 
 def test_taplint_finds_no_fault(service: Service) -> None:
-    result = subprocess.run(
-        ["/usr/bin/stilts", "taplint", f"tapurl={service.url}/tap", "stages=QAS UWS"],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    complaints = [line for line in result.stdout.splitlines() if line.startswith(("E-", "F-", "W-"))]
-    assert complaints == []
+    result = taplint(service, "QAS UWS")
+    assert complaints(result) == []
     assert re.search(r"Totals: Errors: 0; Warnings: 0; .*Failures: 0", result.stdout), result.stderr

@@ -16,7 +16,7 @@ from ost_vo.access.actor import OPERATOR
 from ost_vo.services import people
 from ost_vo.services.logins import Logins
 from ost_vo.store.connections import Database
-from tests.conftest import Service
+from tests.conftest import Service, execute
 
 SCHEMATA = Path("/usr/lib/python3/dist-packages/gavo/resources/schemata")
 QUERY = "SELECT TOP 5 obs_id FROM ivoa.obscore ORDER BY obs_id"
@@ -85,12 +85,7 @@ class Client:
         return [job.get("id") for job in self.document(self.url, **filters)]
 
     def execute(self, statement: str, *values: object) -> list[tuple]:
-        connection = psycopg2.connect(self.settings.dsn("ost_owner"))
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statement, values)
-            rows = cursor.fetchall() if cursor.description else []
-        connection.close()
-        return rows
+        return execute(self.settings.dsn("ost_owner"), statement, *values)
 
 
 @pytest.fixture(scope="module")
