@@ -43,11 +43,13 @@ class Description:
         metadata: the columns.
         headers: (number of the header unit, its text) as the archive keeps them.
         remarks: what is doubtful in it.
+        references: names of the files that it says it was made from.
     """
 
     metadata: Metadata
     headers: Sequence[tuple[int, str]]
     remarks: Sequence[Remark]
+    references: Sequence[str] = ()
 
 
 # A reader takes what it needs off a file's stream and returns this. It is called after the stream was read to

@@ -237,7 +237,16 @@ def _product(state: FileState, sha256: bytes, description: Description, warned: 
     remarks = [(r.keyword, _printable(r.reason)) for r in (*description.remarks, *warned)]
     discrepancies = list(dict.fromkeys(remarks))
     night = moving.night(run)
-    return Product(state, sha256, run, night, description.metadata, description.headers, discrepancies)
+    return Product(
+        state,
+        sha256,
+        run,
+        night,
+        description.metadata,
+        description.headers,
+        discrepancies,
+        description.references,
+    )
 
 
 def _printable(text: str) -> str:

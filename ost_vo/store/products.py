@@ -17,6 +17,8 @@ from psycopg2.extensions import cursor as Cursor
 from ost_vo.access.publishing import check_creation
 from ost_vo.faults import FatalFault, Fault, TransientFault
 from ost_vo.settings import Settings
+from ost_vo.store import references
+from ost_vo.store.targets import Sighting, Targets
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -119,6 +121,7 @@ class Product:
         metadata: what it says about itself.
         headers: (number of the header unit, its cards one a line).
         discrepancies: (keyword, reason) of what is doubtful in it.
+        references: names of the files that it says it was made from.
     """
 
     file: FileState
@@ -128,6 +131,7 @@ class Product:
     metadata: Metadata
     headers: Sequence[tuple[int, str]] = ()
     discrepancies: Sequence[tuple[str, str]] = ()
+    references: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +255,7 @@ class ProductStore:
         self._save = _save_statement().as_string(connection)
         self._did = f"ivo://{settings.authority}/archive?"
         self._run_ids: dict[str, int] = {}
-        self._target_ids: dict[str, int] = {}
+        self._targets = Targets()
         with transaction(connection) as cursor:
             creator_id = _creator_id(cursor, settings.ingest_user)
             project_id = _project_id(cursor, settings.ingest_project, creator_id)
@@ -282,7 +286,7 @@ class ProductStore:
             Rejected: a value breaks a constraint of the tables, or the creation scope of its directory is not
                 its creator's any more; nothing was written.
         """
-        run_ids, target_ids = dict(self._run_ids), dict(self._target_ids)
+        run_ids = dict(self._run_ids)
         with transaction(self._connection) as cursor:
             if before:
                 before(cursor)
@@ -291,10 +295,10 @@ class ProductStore:
                 cursor.execute(_FORGET_OLD, {"path": product.file.path})
             scope = self._default if is_known else _scope(cursor, product.file.path) or self._default
             run_id = _cached(run_ids, product.run, lambda: _run_id(cursor, product, scope.project_id))
-            name = product.metadata.target_name
-            target_id = _cached(target_ids, name, lambda: _target_id(cursor, name)) if name else None
+            target_id = self._targets.ids(cursor, [_sighting(product.metadata)])[0]
             cursor.execute(self._save, self._parameters(product, run_id, target_id, scope))
-        self._run_ids, self._target_ids = run_ids, target_ids
+            references.write(cursor, [(_only(cursor), product.references)])
+        self._run_ids = run_ids
 
     def touch(self, file: FileState) -> None:
         """Note that a file with the same bytes has another time of change, or is back or readable again."""
@@ -424,10 +428,15 @@ def _run_id(cursor: Cursor, product: Product, project_id: int) -> int:
     return _only(cursor)
 
 
-def _target_id(cursor: Cursor, name: str) -> int:
-    cursor.execute("INSERT INTO archive.targets (name) VALUES (%s) ON CONFLICT DO NOTHING", (name,))
-    cursor.execute("SELECT target_id FROM archive.targets WHERE name = %s", (name,))
-    return _only(cursor)
+def _sighting(metadata: Metadata) -> Sighting:
+    return Sighting(
+        metadata.target_name,
+        metadata.s_ra,
+        metadata.s_dec,
+        metadata.s_fov,
+        metadata.t_min,
+        metadata.t_max,
+    )
 
 
 def _only(cursor: Cursor) -> int:

@@ -1,0 +1,8 @@
+"""Downloads: archives of many files."""
+
+revision = "0008"
+down_revision = "0007"
+
+
+def upgrade() -> None:
+    """Nothing yet."""
