@@ -99,6 +99,25 @@ def identifiers(connection: Connection, settings: Mapping[str, str], query: str,
         return [row[0] for row in cursor.fetchall()]
 
 
+def rows(
+    connection: Connection, settings: Mapping[str, str], query: str, columns: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return the rows of a query by the names of its columns; moments are in UTC.
+
+    Args:
+        connection, settings: as for :func:`products`.
+        query: SQL that was generated, never a client's text.
+        columns: names of what it yields.
+
+    Raises:
+        UsageFault: a value in the query cannot be computed.
+        TransientFault: out of time; the database is going down.
+    """
+    with transaction(connection, settings) as cursor:
+        cursor.execute(query)
+        return [dict(zip(columns, map(_in_utc, row), strict=True)) for row in cursor.fetchall()]
+
+
 def _condition(column: str, value: object) -> sql.Composed:
     form = "{} = ANY ({})" if isinstance(value, list) else "{} = {}"
     return sql.SQL(form).format(sql.Identifier(column), sql.Placeholder(column))

@@ -5,12 +5,11 @@ Source: SSO 2.0 section 3.2 (a name and a password over TLS); RFC 6265 section 4
 
 from __future__ import annotations
 
-from html import escape
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from ost_vo.access.actor import Actor
@@ -21,24 +20,9 @@ from ost_vo.settings import Settings
 from ost_vo.web import errors
 from ost_vo.web.addresses import counted_address, networks
 from ost_vo.web.authentication import COOKIE, LOGIN, LOGOUT, PasswordDesk, actor_of, cookie_path
+from ost_vo.web.pages import layout
 from ost_vo.web.parameters import read
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Log in</title></head>
-<body><h1>Log in</h1>
-<p>{note}</p>
-<form method="post" action="login">
-<p><label>User name <input name="username" autocomplete="username" required></label></p>
-<p><label>Password
-<input name="password" type="password" autocomplete="current-password" required></label></p>
-<p><button>Log in</button></p>
-</form>
-{other}<form method="post" action="logout"><p><button>Log out</button></p></form>
-</body></html>
-"""
-_OTHER = '<p><a href="{url}">Log in through {host}</a></p>\n'
 # Nothing is loaded, nobody frames the form, and nothing remembers it.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -50,7 +34,7 @@ HEADERS = {
 async def form(request: Request) -> Response:
     """Show a form to log in with."""
     actor = actor_of(request)
-    return page(request, f"You are {actor.name}." if actor else "You are not logged in.")
+    return await page(request, f"You are {actor.name}." if actor else "You are not logged in.")
 
 
 async def log_in(request: Request) -> Response:
@@ -68,10 +52,9 @@ async def log_in(request: Request) -> Response:
         actor = await desk.check(name, password, address)
     except AuthenticationFault as fault:
         if wants_page(request):
-            return page(request, fault.detail, 401)
+            return await page(request, fault.detail, 401)
         return await errors.fault_as_text(request, fault)
-    told = f"Logged in as {actor.name}."
-    response = page(request, told) if wants_page(request) else PlainTextResponse(f"{told}\n", headers=HEADERS)
+    response = _done(request, f"Logged in as {actor.name}.\n")
     await begin_session(request, actor, response)
     return response
 
@@ -98,10 +81,16 @@ async def log_out(request: Request) -> Response:
     """End the session, if there is one."""
     archive: Archive = request.app.state.archive
     await run_in_threadpool(_end_sessions, request, request.app.state.logins)
-    told = "You are logged out."
-    response = page(request, told) if wants_page(request) else PlainTextResponse(f"{told}\n", headers=HEADERS)
+    response = _done(request, "You are logged out.\n")
     response.delete_cookie(COOKIE, path=cookie_path(archive.settings), httponly=True, samesite="lax")
     return response
+
+
+def _done(request: Request, told: str) -> Response:
+    """Send a browser to the first page, which shows who is logged in; tell other clients."""
+    if wants_page(request):
+        return RedirectResponse(f"{request.app.state.archive.settings.base_url}/", 303, HEADERS)
+    return PlainTextResponse(told, headers=HEADERS)
 
 
 def _end_sessions(request: Request, logins: Logins) -> None:
@@ -110,14 +99,17 @@ def _end_sessions(request: Request, logins: Logins) -> None:
         logins.end_session(value)
 
 
-def page(request: Request, note: str, status: int = 200) -> Response:
+async def page(request: Request, note: str, status: int = 200) -> Response:
     """Return the form with a note over it."""
     settings: Settings = request.app.state.archive.settings
-    other = ""
+    other = None
     if settings.openid_issuer:
         host = urlsplit(settings.openid_issuer).netloc
-        other = _OTHER.format(url=escape(f"{settings.base_url}{LOGIN}/openid"), host=escape(host))
-    return HTMLResponse(_PAGE.format(note=escape(note), other=other), status, HEADERS)
+        other = {"url": f"{settings.base_url}{LOGIN}/openid", "host": host}
+    response = await layout.render(request, "login.html", status, note=note, other=other)
+    response.headers["Cache-Control"] = HEADERS["Cache-Control"]
+    response.headers["Referrer-Policy"] = HEADERS["Referrer-Policy"]
+    return response
 
 
 def wants_page(request: Request) -> bool:

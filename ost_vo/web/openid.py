@@ -76,7 +76,7 @@ async def _refusal(request: Request, fault: Fault) -> Response:
     """Answer with the form for a browser; never with a challenge, which would open a window over it."""
     if not login.wants_page(request):
         return await errors.fault_as_text(request, fault)
-    response = login.page(request, str(fault), errors.status(fault))
+    response = await login.page(request, str(fault), errors.status(fault))
     response.headers.update(errors.headers(fault))
     return response
 

@@ -40,6 +40,7 @@ PROJECTS = {
 }
 NAMES = ("ada", "bo", "cyd", "dee", "eli")
 RUN = "leakage"
+TARGET = "Leakystar"
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,9 @@ def world(service: Service) -> Iterator[World]:
     projects.set_creation_scope(database, OPERATOR, CreationScope(RUN, "LEAK_PRIVATE", "creator", 1))
     world = World(service, sessions)
     for number, name in enumerate(NAMES):
-        write_frame(service.settings.data / RUN / f"{name}.fits", TAN | {"EXPTIME": float(number)})
+        write_frame(
+            service.settings.data / RUN / f"{name}.fits", TAN | {"EXPTIME": float(number), "OBJECT": TARGET}
+        )
     ingest([service.settings.data / RUN], service.settings)
     with _owner(service) as cursor:
         cursor.execute("SELECT path, obs_publisher_did FROM archive.products WHERE path LIKE 'leakage/%'")
@@ -247,6 +250,45 @@ def api_products(world: World, caller: str, scope: Scope) -> set[str]:
     return world.names({row["obs_publisher_did"] for row in answer.json()["products"]})
 
 
+def api_run(world: World, caller: str, scope: Scope) -> set[str]:
+    answer = _get(world, caller, f"/api/v1/runs/{RUN}/files", scope.parameters)
+    seen = world.names({row["obs_publisher_did"] for row in answer.json()["files"]})
+    run = world.sessions[caller].get(world.url(f"/api/v1/runs/{RUN}"), params=scope.parameters, timeout=60)
+    assert (run.status_code, run.json().get("files")) == ((200, len(seen)) if seen else (404, None))
+    listed = _get(world, caller, "/api/v1/runs", {"text": RUN, **scope.parameters}).json()["runs"]
+    assert [found["files"] for found in listed] == ([len(seen)] if seen else [])
+    return seen
+
+
+def page_of_run(world: World, caller: str, scope: Scope) -> set[str]:
+    return _named(world, caller, f"/runs/{RUN}", scope, (200, 404))
+
+
+def page_of_product(world: World, caller: str, scope: Scope) -> set[str]:
+    return _reached(world, caller, scope, lambda name: f"/product?ID={world.identifiers[name]}")
+
+
+def page_of_target(world: World, caller: str, scope: Scope) -> set[str]:
+    seen = _named(world, caller, f"/targets/{TARGET}", scope, (200, 404))
+    for path in ("/targets", f"/search?q={TARGET}"):
+        listed = world.sessions[caller].get(world.url(path), params=scope.parameters, timeout=60).text
+        assert (f"/targets/{TARGET}" in listed) == bool(seen)
+    return seen
+
+
+def search_page(world: World, caller: str, scope: Scope) -> set[str]:
+    return {
+        name for name in NAMES if name in _named(world, caller, f"/search?q={RUN}/{name}.fits", scope, (200,))
+    }
+
+
+def _named(world: World, caller: str, path: str, scope: Scope, statuses: tuple[int, ...]) -> set[str]:
+    """Return the products whose names of files a page shows."""
+    answer = world.sessions[caller].get(world.url(path), params=scope.parameters, timeout=60)
+    assert answer.status_code in statuses, answer.text
+    return {name for name in NAMES if f">{name}.fits<" in answer.text}
+
+
 def _reached(world: World, caller: str, scope: Scope, path: Callable[[str], str]) -> set[str]:
     seen = set()
     for name in NAMES:
@@ -287,6 +329,11 @@ DOORS = {
     "file by path": (files, False),
     "cutout": (cutout, False),
     "API": (api_products, False),
+    "API, run": (api_run, False),
+    "page of a run": (page_of_run, False),
+    "page of a product": (page_of_product, False),
+    "page of a target": (page_of_target, False),
+    "search": (search_page, False),
 }
 
 callers, users, names = st.sampled_from(CALLERS), st.sampled_from(USERS), st.sampled_from(NAMES)
@@ -406,5 +453,6 @@ def test_there_is_no_door_that_is_not_looked_through(service: Service) -> None:
     found = {f"/api/v1{path}" for path in (*operations(api.create())["paths"], "/openapi.json")}
     found |= {route.path for route in create_app(service.settings).routes if isinstance(route, Route)}
     mounts = [route.path for route in create_app(service.settings).routes if not isinstance(route, Route)]
-    assert mounts == ["/api/v1"]
+    # The second has nothing but what the pages look like.
+    assert sorted(mounts) == ["/api/v1", "/static"]
     assert found == set(paths(DOORS))

@@ -140,7 +140,7 @@ def list_products(archive: ArchiveOf, context: ScopeOf, wanted: Annotated[Produc
         tuple(wanted.id), wanted.of_project, wanted.creator, wanted.run, wanted.level, wanted.is_valid
     )
     page = products.page(archive, context, filters, wanted.cursor, wanted.limit)
-    rows = [{name: _json_value(value) for name, value in row.items()} for row in page.products]
+    rows = [{name: json_value(value) for name, value in row.items()} for row in page.products]
     document = json.dumps({"products": rows, "next": page.cursor}, ensure_ascii=False)
     return Response(document, media_type="application/json")
 
@@ -221,7 +221,8 @@ def _property(column: Column) -> dict[str, Any]:
     return described | {key: value for key, value in extra.items() if value}
 
 
-def _json_value(value: object) -> object:
+def json_value(value: object) -> object:
+    """Return a value of a view as JSON has it: moments as DALI writes them, null for what is no number."""
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%SZ")
     if isinstance(value, float) and not math.isfinite(value):

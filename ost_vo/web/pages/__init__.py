@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
-from starlette.templating import Jinja2Templates
+from ost_vo.web.pages import account, browsing, entrance, products, query
+from ost_vo.web.pages.entrance import examples
+from ost_vo.web.pages.layout import HERE
 
-from ost_vo.services.archive import Archive
-from ost_vo.services.examples import EXAMPLES
-from ost_vo.web.prefix import base_url
+__all__ = ["examples", "routes"]
 
-_templates = Jinja2Templates(Path(__file__).with_name("templates"))
-
-
-async def home(request: Request) -> Response:
-    """Say what this is and how to reach it from the tools of the trade."""
-    archive: Archive = request.app.state.archive
-    return _templates.TemplateResponse(
-        request,
-        "home.html",
-        {"settings": archive.settings, "tables": list(archive.published.catalogue)},
-    )
-
-
-async def examples(request: Request) -> Response:
-    """Show queries, to people and, in RDFa, to clients (DALI 1.1 section 2.3; TAP 1.1 section 2.4.4)."""
-    archive: Archive = request.app.state.archive
-    return _templates.TemplateResponse(
-        request,
-        "examples.html",
-        {"settings": archive.settings, "base_url": base_url(request), "examples": EXAMPLES},
-        media_type="application/xhtml+xml",
-    )
-
-
-routes = [Route("/", home)]
+routes = [
+    Route("/", entrance.home),
+    Route("/search", entrance.search),
+    Route("/language", entrance.language, methods=["POST"]),
+    Route("/runs", browsing.runs_page),
+    Route("/runs/{name}", browsing.run_page),
+    Route("/targets", browsing.targets_page),
+    Route("/targets/{name:path}", browsing.target_page),
+    Route("/product", products.product_page),
+    Route("/product/publish", products.publish, methods=["POST"]),
+    Route("/product/validity", products.set_validity, methods=["POST"]),
+    Route("/product/delete", products.delete, methods=["POST"]),
+    Route("/query", query.query_page),
+    Route("/account", account.account_page),
+    Route("/account/context", account.set_context, methods=["POST"]),
+    Route("/account/tokens", account.add_token, methods=["POST"]),
+    Route("/account/tokens/revoke", account.revoke_token, methods=["POST"]),
+    Mount("/static", StaticFiles(directory=HERE / "static")),
+]

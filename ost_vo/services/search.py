@@ -1,0 +1,211 @@
+"""One box for everything: what a text may mean, and what the archive has of it.
+
+Every search is a query in ADQL in the caller's context, as anybody could write it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from astropy import units
+from astropy.coordinates import SkyCoord
+
+from ost_vo.access.context import Context
+from ost_vo.faults import NotFoundFault, UsageFault
+from ost_vo.services.archive import Archive
+from ost_vo.store import listings
+from ost_vo.vo import adql
+
+# Rows of each kind that are shown.
+MAX_FOUND = 200
+DEFAULT_RADIUS = 0.5  # deg
+MAX_RADIUS = 90.0  # deg
+_CIRCLE = 360.0  # deg
+_MAX_TEXT = 200
+
+_COLUMNS = (
+    "obs_publisher_did, path, run_name, target_name, dataproduct_type, exposure_type, filter_name, "
+    'instrument_name, t_min, t_exptime, file_size, s_ra, s_dec, "privileges", is_valid'
+)
+_TARGET = "target_name, target_class, s_ra, s_dec"
+_RADIUS = re.compile(r"(?:^|[\s,;])r(?:adius)?\s*=\s*(\d+(?:\.\d*)?)\s*(deg|d|'|arcmin|\"|arcsec)?\s*$", re.I)
+_DEGREES_OF = {
+    "": 1.0,
+    "deg": 1.0,
+    "d": 1.0,
+    "'": 1 / 60,
+    "arcmin": 1 / 60,
+    '"': 1 / 3600,
+    "arcsec": 1 / 3600,
+}
+_SEXAGESIMAL = re.compile(r"[:hm]|^\s*[+-]?\d+(?:\.\d*)?(?:[\s,]+[+-]?\d+(?:\.\d*)?){5}\s*$", re.I)
+# Two numbers at least, with a blank or a sign between them; a night has signs alone, and no decimals.
+_PLACE = re.compile(r"[\d:.+hmsd°'\"-]+\s[\s\d:.+hmsd°'\"-]+|\d+\.\d*[+-]\d+(?:\.\d*)?", re.I)
+_SIGN = re.compile(r"(?<=[\d.])([+-])")
+_FILE = re.compile(r"\.\w+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Cone:
+    """A place to look at: centre and radius [deg, ICRS]."""
+
+    ra: float
+    dec: float
+    radius: float
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the archive has for a text.
+
+    Attributes:
+        cone: the place, where the text is one.
+        targets: rows of ost.targets.
+        runs: names of runs.
+        products: rows of ost.products.
+        is_cut: whether there is more of one kind than is shown.
+    """
+
+    cone: Cone | None
+    targets: list[dict[str, Any]]
+    runs: list[str]
+    products: list[dict[str, Any]]
+    is_cut: bool
+
+
+def cone(text: str) -> Cone | None:
+    """Return the place that a text names in numbers, None where it does not.
+
+    '10.68 41.27' are degrees; with colons, letters or six numbers, right ascension is in hours. 'r=0.2' or
+    "r=10'" after it is the radius.
+
+    Raises:
+        UsageFault: it looks like a place and is none on the sky.
+    """
+    radius, rest = DEFAULT_RADIUS, text.strip()
+    if match := _RADIUS.search(rest):
+        radius = float(match[1]) * _DEGREES_OF[(match[2] or "").lower()]
+        rest = rest[: match.start()].strip()
+    parts = rest.replace(",", " ")
+    if not _PLACE.fullmatch(parts):
+        return None
+    is_sexagesimal = _SEXAGESIMAL.search(parts)
+    unit = (units.hourangle, units.deg) if is_sexagesimal else units.deg
+    try:
+        if not is_sexagesimal and float(re.split(r"[\s+-]", parts.strip("+- "))[0]) > _CIRCLE:
+            return None
+        place = SkyCoord(_SIGN.sub(r" \1", parts), unit=unit)
+    except ValueError:
+        # The number of a star, or the name of a run.
+        return None
+    if not 0 < radius <= MAX_RADIUS:
+        raise UsageFault(
+            f"A radius of {radius:g} deg is not searched.", f"Take one up to {MAX_RADIUS:g} deg."
+        )
+    return Cone(float(place.ra.deg), float(place.dec.deg), radius)
+
+
+def search(archive: Archive, context: Context, text: str) -> Found:
+    """Return what the archive has for a text that a person typed.
+
+    Args:
+        archive: the open archive.
+        context: who asks, in which scope.
+        text: an identifier, a place, a night, or a part of the name of a target, a run or a file.
+
+    Raises:
+        UsageFault: the text is longer than 200 characters, or a place that is none.
+        TransientFault: out of time or connections.
+    """
+    text = " ".join(text.split())
+    if len(text) > _MAX_TEXT:
+        raise UsageFault(f"A search of more than {_MAX_TEXT} characters.", "Shorten it.")
+    if text.startswith("ivo://"):
+        return _found(
+            None, [], [], _rows(archive, context, _COLUMNS, "ost.products", _is("obs_publisher_did", text))
+        )
+    place = cone(text)
+    if place is not None:
+        return _in_cone(archive, context, place)
+    pattern = _pattern(text)
+    found_targets = targets(archive, context, text)
+    runs = _rows(
+        archive,
+        context,
+        "run_name, night",
+        "ost.runs",
+        f"LOWER(run_name) LIKE {pattern} OR night LIKE {pattern}",
+        "night DESC",
+    )
+    products: list[dict[str, Any]] = []
+    if len(found_targets) == 1:
+        products = _rows(
+            archive, context, _COLUMNS, "ost.products", _is("target_name", found_targets[0]["target_name"])
+        )
+    elif _FILE.search(text) or not (found_targets or runs):
+        products = _rows(archive, context, _COLUMNS, "ost.products", f"LOWER(path) LIKE {pattern}")
+    return _found(None, found_targets, [row["run_name"] for row in runs], products)
+
+
+def targets(archive: Archive, context: Context, text: str) -> list[dict[str, Any]]:
+    """Return the targets with a text in their names, all for '': at most MAX_FOUND and one, by name.
+
+    Raises:
+        TransientFault: out of time or connections.
+    """
+    condition = f"LOWER(target_name) LIKE {_pattern(text)}"
+    return _rows(archive, context, _TARGET, "ost.targets", condition, "target_name")
+
+
+def target(archive: Archive, context: Context, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return a target, and its products in the order of their times: at most MAX_FOUND and one.
+
+    Raises:
+        NotFoundFault: there is none of that name that the context covers a product of.
+        TransientFault: out of time or connections.
+    """
+    found = _rows(archive, context, _TARGET, "ost.targets", _is("target_name", name))
+    if not found:
+        raise NotFoundFault(f"There is no target {name}.", "Look at the list of targets.")
+    return found[0], _rows(archive, context, _COLUMNS, "ost.products", _is("target_name", name), "t_min")
+
+
+def _in_cone(archive: Archive, context: Context, place: Cone) -> Found:
+    circle = f"CIRCLE({place.ra!r}, {place.dec!r}, {place.radius!r})"
+    products = _rows(
+        archive, context, _COLUMNS, "ost.products", f"1 = CONTAINS(POINT(s_ra, s_dec), {circle})"
+    )
+    inside = f"1 = CONTAINS(POINT(s_ra, s_dec), {circle})"
+    return _found(place, _rows(archive, context, _TARGET, "ost.targets", inside), [], products)
+
+
+def _found(
+    place: Cone | None, targets: list[dict[str, Any]], runs: list[str], products: list[dict[str, Any]]
+) -> Found:
+    is_cut = max(len(targets), len(runs), len(products)) > MAX_FOUND
+    return Found(place, targets[:MAX_FOUND], runs[:MAX_FOUND], products[:MAX_FOUND], is_cut)
+
+
+def _rows(
+    archive: Archive, context: Context, columns: str, table: str, condition: str, order: str = ""
+) -> list[dict[str, Any]]:
+    query = f"SELECT TOP {MAX_FOUND + 1} {columns} FROM {table} WHERE {condition}"  # noqa: S608 - it is ADQL
+    translation = adql.translate(f"{query} ORDER BY {order}" if order else query, archive.published.catalogue)
+    with archive.database.connection() as connection:
+        settings = archive.transaction_settings(context)
+        return listings.rows(connection, settings, translation.sql, [c.name for c in translation.columns])
+
+
+def _pattern(text: str) -> str:
+    return _quoted(f"%{text.lower().replace('%', '')}%")
+
+
+def _is(column: str, value: str) -> str:
+    return f"{column} = {_quoted(value)}"
+
+
+def _quoted(text: str) -> str:
+    """Return a text as a literal of ADQL."""
+    return "'" + text.replace("'", "''") + "'"

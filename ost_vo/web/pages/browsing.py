@@ -1,0 +1,90 @@
+"""Runs and targets: lists, and each by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ost_vo.faults import NotFoundFault
+from ost_vo.services import runs, search
+from ost_vo.services.archive import Archive
+from ost_vo.web.pages import layout, plots
+
+_RUNS = 50
+# What the night's conditions are plotted from: column of ost.products, and its name with the unit.
+_CONDITIONS = (
+    ("ambient_temperature", "Temperature [°C]"),
+    ("humidity", "Humidity [%]"),
+    ("pressure", "Pressure [hPa]"),
+    ("wind_speed", "Wind [km/h]"),
+    ("airmass", "Airmass"),
+    ("ccd_temperature", "Detector [°C]"),
+)
+
+
+async def runs_page(request: Request) -> Response:
+    """List runs, the latest night first."""
+    archive: Archive = request.app.state.archive
+    context = await layout.context_of(request)
+    text, cursor = request.query_params.get("text", ""), request.query_params.get("cursor")
+    page = await run_in_threadpool(runs.page, archive, context, text, cursor, _RUNS)
+    return await layout.render(request, "runs.html", page=page, text=text)
+
+
+async def run_page(request: Request) -> Response:
+    """Show a run: its files, and the conditions of the night."""
+    archive: Archive = request.app.state.archive
+    context = await layout.context_of(request)
+    name = request.path_params["name"]
+    narrowed = {key: value for key in runs.FILTERS if (value := request.query_params.get(key))}
+
+    def look() -> tuple[Any, list[dict[str, Any]]]:
+        return runs.get(archive, context, name), runs.files(archive, context, name, {})
+
+    try:
+        run, every = await run_in_threadpool(look)
+    except NotFoundFault as fault:
+        return await layout.render(request, "fault.html", 404, fault=fault)
+    # All files are at hand, so what there is to choose from costs no further statement.
+    files = [file for file in every if all(file[key] == value for key, value in narrowed.items())]
+    choices = {key: sorted({file[key] for file in every if file[key]}) for key in runs.FILTERS}
+    times = [file["t_min"] for file in every]
+    conditions = [
+        plot for key, title in _CONDITIONS if (plot := plots.over_time(title, times, [f[key] for f in every]))
+    ]
+    return await layout.render(
+        request,
+        "run.html",
+        run=run,
+        files=files,
+        narrowed=narrowed,
+        choices={key: values for key, values in choices.items() if len(values) > 1 or key in narrowed},
+        conditions=conditions,
+        is_cut=len(every) == runs.MAX_FILES,
+    )
+
+
+async def targets_page(request: Request) -> Response:
+    """List targets by name."""
+    archive: Archive = request.app.state.archive
+    context = await layout.context_of(request)
+    text = request.query_params.get("text", "")
+    found = await run_in_threadpool(search.targets, archive, context, text)
+    return await layout.render(request, "targets.html", targets=found, text=text, most=search.MAX_FOUND)
+
+
+async def target_page(request: Request) -> Response:
+    """Show a target and its files."""
+    archive: Archive = request.app.state.archive
+    context = await layout.context_of(request)
+    name = request.path_params["name"]
+    try:
+        target, files = await run_in_threadpool(search.target, archive, context, name)
+    except NotFoundFault as fault:
+        return await layout.render(request, "fault.html", 404, fault=fault)
+    return await layout.render(
+        request, "target.html", target=target, files=files[: search.MAX_FOUND], most=search.MAX_FOUND
+    )

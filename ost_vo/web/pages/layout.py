@@ -1,0 +1,125 @@
+"""What all pages share: the frame around them, who is asking in which context, their language and headers."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.templating import Jinja2Templates
+
+from ost_vo.access.context import HIGHEST, LOWEST, Context
+from ost_vo.services import projects
+from ost_vo.services.archive import Archive
+from ost_vo.vo.parameters import Parameters
+from ost_vo.web import authentication
+from ost_vo.web.authentication import actor_of
+from ost_vo.web.pages import wording
+from ost_vo.web.prefix import base_url, choice_of
+
+HERE = Path(__file__).parent
+LANGUAGES = ("en", "de")
+LANGUAGE_COOKIE = "ost_language"
+# What people may see changes with who they are, so no cache shared by several keeps a page.
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:"
+    "; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Cache-Control": "private, no-cache",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+templates = Jinja2Templates(HERE / "templates")
+templates.env.trim_blocks = templates.env.lstrip_blocks = True
+templates.env.filters |= wording.FILTERS
+
+
+async def render(request: Request, template: str, status: int = 200, **values: Any) -> Response:
+    """Return a page.
+
+    Args:
+        request: which it answers.
+        template: name of the file in `templates`.
+        status: of HTTP.
+        values: what the template shows, besides `base` (what URLs begin with), `actor`, `facility`, `_`
+            (translation), `language` and what the frame shows of the context.
+    """
+    archive: Archive = request.app.state.archive
+    actor = actor_of(request)
+    frame: dict[str, Any] = {"context": None}
+    if actor is not None:
+        frame = await run_in_threadpool(_frame, archive, request)
+    language = language_of(request)
+    shared = {
+        "base": base_url(request),
+        "site": archive.settings.base_url,
+        "facility": archive.settings.facility,
+        "settings": archive.settings,
+        "actor": actor,
+        "language": language,
+        "_": translator(language),
+        "path": request.url.path,
+    }
+    return templates.TemplateResponse(
+        request, template, {**shared, **frame, **values}, status_code=status, headers=HEADERS
+    )
+
+
+async def context_of(request: Request) -> Context:
+    """Return the context of a page: parameters of its URL beat the URL's prefix, that beats the kept one.
+
+    Raises:
+        Fault: as :func:`ost_vo.web.authentication.context_of`.
+    """
+    return await authentication.context_of(request, Parameters(request.query_params.multi_items()))
+
+
+def language_of(request: Request) -> str:
+    """Return the language of a page: the one chosen before, or what the browser likes best; en or de."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    if chosen in LANGUAGES:
+        return str(chosen)
+    for part in request.headers.get("accept-language", "").split(","):
+        tag = part.split(";")[0].strip().lower()[:2]
+        if tag in LANGUAGES:
+            return tag
+    return LANGUAGES[0]
+
+
+def translator(language: str) -> Callable[..., str]:
+    """Return what puts the words of a page into a language; English ones stand for themselves."""
+    words = _words().get(language, {})
+
+    def translate(text: str, **values: object) -> str:
+        return words.get(text, text).format(**values)
+
+    return translate
+
+
+@cache
+def _words() -> dict[str, dict[str, str]]:
+    return tomllib.loads((HERE / "words.toml").read_text(encoding="utf-8"))
+
+
+def _frame(archive: Archive, request: Request) -> dict[str, Any]:
+    """Return what the frame shows of the context: the kept one, or what the URL chooses in its place."""
+    actor = actor_of(request)
+    assert actor is not None
+    accounts = archive.accounts_database
+    project, privileges = projects.get_context(accounts, actor)
+    choice = choice_of(request)
+    own = [found.name for found in projects.listing(accounts, actor) if found.is_member]
+    return {
+        "context": {
+            "project": project if choice.project is None else choice.project,
+            "privileges": choice.privileges or privileges,
+            "is_fixed": bool(choice.prefix),
+        },
+        "own_projects": own,
+        "levels": range(LOWEST, HIGHEST + 1),
+    }
