@@ -25,7 +25,7 @@ bench: $(VENV)/installed-test ## Measure beside raw COPY and DaCHS; PRODUCTS=N r
 
 clean: ## Remove the virtual environment and caches; the state directory and data stay.
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info
-	find ost_vo ingest tests -name __pycache__ -type d -exec rm -rf {} +
+	find ost_vo ingest pixels tests -name __pycache__ -type d -exec rm -rf {} +
 
 packages:
 	@etc/install-packages etc/debian-packages
@@ -39,7 +39,7 @@ $(VENV)/installed: $(VENV)/created requirements.txt pyproject.toml
 	@echo "Installing Python packages" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
-	@$(BIN)/python -m compileall -q ost_vo ingest
+	@$(BIN)/python -m compileall -q ost_vo ingest pixels
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed requirements-test.txt etc/debian-packages-test

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ingest.headers import MAX_STORED_CHARACTERS, Remark
+from ingest.observatory import Observatory
 from ingest.stream import Stream
 from ost_vo.store.products import Metadata
 
@@ -23,7 +24,7 @@ class DataFile:
         size: bytes on disk.
         modified_ns: time of its last change [ns since 1970, UTC].
         location: where it lies, for astropy, which opens files by itself.
-        facility: name of the observatory.
+        observatory: that it comes from.
     """
 
     path: str
@@ -32,7 +33,7 @@ class DataFile:
     size: int
     modified_ns: int
     location: Path
-    facility: str
+    observatory: Observatory
 
 
 @dataclass(frozen=True, slots=True)

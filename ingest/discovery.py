@@ -110,19 +110,22 @@ def resolve(paths: Sequence[Path], root: Path) -> list[Path]:
 
 def relative(path: Path, root: Path) -> str:
     """Return a path as the archive names it; bytes that are no UTF-8 are written as in '\\xff'."""
+    text, beginning = str(path), f"{root}/"
+    # Of a hundred thousand names, nearly all are plain.
+    if text.isascii() and text.startswith(beginning):
+        return text[len(beginning) :]
     return os.fsencode(path.relative_to(root)).decode("utf-8", "backslashreplace")
 
 
 def has_utf8_name(path: Path) -> bool:
     """Whether all bytes of a path are UTF-8 (others come from Python as lone surrogates)."""
-    return not any("\ud800" <= character <= "\udfff" for character in str(path))
+    text = str(path)
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _without_nested(paths: Sequence[Path]) -> list[Path]:
-    unique = list(dict.fromkeys(paths))
-    return [
-        path for path in unique if not any(path != other and path.is_relative_to(other) for other in unique)
-    ]
+    unique = dict.fromkeys(paths)
+    return [path for path in unique if unique.keys().isdisjoint(path.parents)]
 
 
 def _below(directory: Path, ignored: Ignored) -> Iterator[Found]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from astropy.io import fits
 
+from ingest import lineage
 from ingest.datafile import DataFile, Describe, Description
 from ingest.headers import Remark, Unit, read_units, stored_texts
 from ingest.mapping import Source, describe
@@ -26,10 +27,10 @@ def read(file: DataFile) -> Describe:
 
 
 def _describe(file: DataFile, units: list[Unit], remarks: list[Remark]) -> Description:
-    source = Source(file.path, units, partial(open_fits, file.location), file.facility)
+    source = Source(file.path, units, partial(open_fits, file.location), file.observatory)
     metadata, doubts = describe(source)
     texts, cut = stored_texts(units)
-    return Description(metadata, texts, [*remarks, *doubts, *cut])
+    return Description(metadata, texts, [*remarks, *doubts, *cut], list(lineage.of_units(units)))
 
 
 def open_fits(location: Path) -> fits.HDUList:

@@ -1,41 +1,43 @@
-"""Taking files into the archive: each in a transaction of its own, a bad one into quarantine."""
+"""Taking files into the archive: a batch of them in one transaction, a bad one into quarantine."""
 
 from __future__ import annotations
 
 import os
-import stat
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import TypeVar
 
-from astropy import log
-from astropy.utils.exceptions import AstropyWarning
 from psycopg2.extensions import connection as Connection
-from psycopg2.extensions import cursor as Cursor
 
-from ingest import discovery, formats, moving, readers
-from ingest.datafile import DataFile, Description
+from ingest import discovery, formats, lists, moving
+from ingest.crew import Crew, Wait
 from ingest.discovery import NOTHING, Found, Ignored
 from ingest.headers import Remark
-from ingest.stream import Stream, Unreadable
-from ost_vo.faults import Fault
+from ingest.moving import Former
+from ingest.observatory import Observatory
+from ingest.reading import Failure, Reading, Task
+from ingest.stream import Unreadable
 from ost_vo.settings import Settings
 from ost_vo.store import moves, quarantine
-from ost_vo.store.products import (
-    FileState,
-    Known,
-    Product,
-    ProductStore,
-    Rejected,
-    open_connection,
-)
+from ost_vo.store.ingesting import Collided, Rejected, open_connection
+from ost_vo.store.products import FileState, Known, Product, ProductStore
 
-_BATCH = 500
-_MAX_WARNING = 300  # characters kept of what astropy warns of
+_LOOKED_UP = 500  # files looked up in the archive at a time
+# So many files are written in one transaction, or what is there when the first has waited for so long [s].
+_BATCH = 100
+_PATIENCE = 0.1
+_MOST_PATIENCE = 2.0  # on a busy machine [s]
+_PART = 4  # times as long is read as was written
+
+_ATTEMPTS = 5  # at a transaction that another ingest gets in the way of
+
+Written = TypeVar("Written")
 
 
 class Outcome(Enum):
@@ -87,12 +89,87 @@ def ingest(paths: Sequence[Path], settings: Settings, progress: Progress | None 
         progress: called after each file.
 
     Raises:
-        UsageFault: a path does not exist or lies outside the data root; nothing was done.
+        UsageFault: a path does not exist or lies outside the data root, or a table of the operator's cannot
+            be used; nothing was done.
         TransientFault: the database does not answer; the files before are ingested.
     """
     resolved = discovery.resolve(paths, settings.data)
-    with open_connection(settings) as connection:
-        return Loader(connection, settings).load(discovery.find(resolved, Ignored.of(settings)), progress)
+    with open_connection(settings) as connection, closing(Loader(connection, settings)) as loader:
+        return loader.load(discovery.find(resolved, Ignored.of(settings)), progress)
+
+
+@dataclass(eq=False, slots=True)
+class _File:
+    """A file on its way into the archive.
+
+    Attributes:
+        found, path: on disk, and as the archive names it.
+        known: what the archive knew of the path.
+        outcome: what became of it; None until that is clear.
+        reading: what was read.
+        reason: why it is in quarantine.
+    """
+
+    found: Found
+    path: str
+    known: Known | None = None
+    outcome: Outcome | None = None
+    reading: Reading | None = None
+    reason: str = ""
+
+    @property
+    def task(self) -> Task | None:
+        """What is to be read, None where the outcome is clear without that."""
+        if self.outcome:
+            return None
+        return Task(self.found.path, self.path, self.found.size, self.known.sha256 if self.known else None)
+
+    def take(self, result: Reading | Failure | None) -> None:
+        """Note what reading gave."""
+        if isinstance(result, Reading):
+            self.reading = result
+            if result.description is None:
+                self.outcome = Outcome.UNCHANGED
+        elif isinstance(result, Failure):
+            self.refuse(result.reason)
+
+    def refuse(self, reason: str | None) -> None:
+        """Put it into quarantine; without a reason it is gone."""
+        self.reading = None
+        self.outcome = Outcome.SKIPPED if reason is None else Outcome.QUARANTINED
+        self.reason = reason or ""
+
+    def drop_outline(self, reason: str) -> bool:
+        """Do without the region, where there is one; return whether there was.
+
+        pg_sphere refuses outlines that cross themselves, as a wild distortion polynomial makes them.
+        """
+        description = self.reading.description if self.reading else None
+        if self.reading is None or description is None or description.metadata.region is None:
+            return False
+        metadata = replace(description.metadata, region=None, s_region=None)
+        remarks = [*description.remarks, Remark("CTYPE1", f"The outline is left out. {reason}")]
+        without = replace(description, metadata=metadata, remarks=remarks)
+        self.reading = replace(self.reading, description=without)
+        return True
+
+    def product(self, more: Sequence[Remark] = ()) -> Product:
+        """Return the product that it becomes, with more that is doubtful."""
+        assert self.reading is not None
+        reading, description = self.reading, self.reading.description
+        assert description is not None
+        remarks = (*description.remarks, *reading.warned, *more)
+        run = moves.run_of(self.path)
+        return Product(
+            reading.state,
+            reading.sha256,
+            run,
+            moving.night(run),
+            description.metadata,
+            description.headers,
+            list(dict.fromkeys((r.keyword, _printable(r.reason)) for r in remarks)),
+            description.references,
+        )
 
 
 class Loader:
@@ -101,52 +178,56 @@ class Loader:
     Args:
         connection: of the role ost_ingest.
         settings: of the installation.
+
+    Raises:
+        UsageFault: a table of the operator's cannot be used.
     """
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
         self._connection = connection
         self._root = settings.data
-        self._facility = settings.facility
         self._products = ProductStore(connection, settings)
-        # astropy tells its log, too, of headers that it repairs; what matters becomes a discrepancy.
-        log.setLevel("ERROR")
+        self._crew: Crew[_File] = Crew(Observatory.of(settings), settings.ingest_processes)
 
     def load(self, files: Iterator[Found], progress: Progress | None = None) -> Report:
         """Take files in and say what became of them."""
         report = Report()
-        while batch := list(islice(files, _BATCH)):
-            known = self._products.known([discovery.relative(found.path, self._root) for found in batch])
-            for found in batch:
-                outcome = self._take(found, known, report)
-                report.counts[outcome] += 1
-                if progress:
-                    progress(found.path, outcome)
+        work = ((file, file.task) for file in self._looked_up(files))
+        with closing(self._crew.read(work)) as results:
+            for batch in _batches(results):
+                self._write(batch)
+                changed = [file.path for file in batch if file.outcome is not Outcome.UNCHANGED]
+                self._try(partial(lists.take, self._connection, self._root, changed))
+                for file in batch:
+                    _tell(file, report, progress)
         return report
 
-    def _take(self, found: Found, known: dict[str, Known], report: Report) -> Outcome:
-        path = discovery.relative(found.path, self._root)
+    def rest(self) -> None:
+        """End the processes that read, if they have had nothing to do for a while."""
+        self._crew.rest()
+
+    def close(self) -> None:
+        """End the processes that read."""
+        self._crew.close()
+
+    def _looked_up(self, files: Iterator[Found]) -> Iterator[_File]:
+        """Yield the files, those with their outcome that need not be read."""
+        while batch := list(islice(files, _LOOKED_UP)):
+            paths = [discovery.relative(found.path, self._root) for found in batch]
+            known = self._products.known(paths)
+            for found, path in zip(batch, paths, strict=True):
+                yield self._first_look(_File(found, path, known.get(path)))
+
+    def _first_look(self, file: _File) -> _File:
+        state = FileState.of(file.path, file.found.size, file.found.modified_ns)
         try:
-            if self._is_skipped(found, path):
-                report.skipped.append(found.path)
-                return Outcome.SKIPPED
-            return self._load(found, path, known.get(path))
-        except FileNotFoundError:
-            # Gone since the directory was listed: a temporary file, or a rename.
-            return Outcome.SKIPPED
-        except (Unreadable, Rejected) as fault:
-            reason = fault.detail
-        except OSError as error:
-            reason = f"Cannot be read: {error.strerror or error}."
-        except Fault:
-            # Not the file's: the database does not answer, or refuses a statement of ours.
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever astropy makes of one file, the others go on
-            reason = f"Cannot be understood ({type(error).__name__}: {error})."
-        quarantine.add(
-            self._connection, FileState.of(path, found.size, found.modified_ns), _printable(reason)
-        )
-        report.quarantined.append((path, reason))
-        return Outcome.QUARANTINED
+            if self._is_skipped(file.found, file.path):
+                file.outcome = Outcome.SKIPPED
+            elif file.known and file.known.is_settled and file.known.file == state:
+                file.outcome = Outcome.UNCHANGED
+        except Unreadable as fault:
+            file.refuse(fault.detail if os.path.lexists(file.found.path) else None)
+        return file
 
     def _is_skipped(self, found: Found, path: str) -> bool:
         """Whether a file is passed over; raises Unreadable for one that should be data and cannot be."""
@@ -174,86 +255,116 @@ class Loader:
             raise Unreadable("A link that leads nowhere.")
         return True
 
-    def _load(self, found: Found, path: str, known: Known | None) -> Outcome:
-        state = FileState.of(path, found.size, found.modified_ns)
-        if known and known.is_settled and known.file == state:
-            return Outcome.UNCHANGED
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", AstropyWarning)
-            with open(found.path, "rb", buffering=0, opener=_opener) as raw:
-                file = _file(raw, path, found.path, self._facility)
-                describe = readers.read(file)
-                sha256 = file.stream.digest()
-                state = _state(file)
-                if known and known.sha256 == sha256:
-                    self._products.touch(state)
-                    return Outcome.UNCHANGED
-                former = moving.former(self._connection, self._root, path, sha256, known)
-                if former and former.move.located.is_deleted:
-                    moves.relocate(self._connection, [former.move])
-                    self._products.touch(state)
-                    return Outcome.UNCHANGED
-                description = describe()
-        warned = [Remark("FITS", str(warning.message)[:_MAX_WARNING]) for warning in caught]
-        if former:
-            product = _product(state, sha256, description, [*warned, *former.remarks])
-            self._save(product, is_known=True, before=lambda cursor: moves.move(cursor, [former.move]))
-            return Outcome.MOVED
-        self._save(_product(state, sha256, description, warned), is_known=bool(known and known.product_id))
-        return Outcome.UPDATED if known and known.product_id else Outcome.INGESTED
+    def _write(self, batch: Sequence[_File]) -> None:
+        """Write down what reading gave; a file that the archive does not take goes into quarantine."""
+        unknown = [file for file in batch if file.reading and file.outcome is None]
+        if unknown:
+            self._write_unknown(unknown)
+        seen = [file.reading for file in batch if file.reading and file.outcome is Outcome.UNCHANGED]
+        if seen:
+            self._try(lambda: self._products.touch([(reading.state, reading.sha256) for reading in seen]))
+        refused = [file for file in batch if file.outcome is Outcome.QUARANTINED]
+        if refused:
+            states = [FileState.of(f.path, f.found.size, f.found.modified_ns) for f in refused]
+            reasons = [_printable(file.reason) for file in refused]
+            entries = list(zip(states, reasons, strict=True))
+            self._try(lambda: quarantine.add(self._connection, entries))
 
-    def _save(
-        self, product: Product, *, is_known: bool, before: Callable[[Cursor], None] | None = None
-    ) -> None:
+    def _write_unknown(self, files: Sequence[_File]) -> None:
+        """Write down files whose bytes are new at their paths: moved ones first, one by one."""
+        alike = moves.same_bytes(self._connection, {f.reading.sha256 for f in files if f.reading})
+        for file in files:
+            if (digest := file.reading.sha256 if file.reading else b"") in alike:
+                self._follow(file, digest)
+        new = [file for file in files if file.outcome is None]
         try:
-            self._products.save(product, is_known=is_known, before=before)
+            self._save(new)
+        except (Rejected, Collided):
+            for file in new:
+                self._save_one(file)
+
+    def _follow(self, file: _File, digest: bytes) -> None:
+        """Have a product whose bytes a file has follow it there, if they are gone from where they were."""
+        # Asked again: an earlier file may have taken the product.
+        candidates = moves.same_bytes(self._connection, [digest]).get(digest, [])
+        former = moving.former(candidates, self._root, file.path, file.known)
+        if former is None:
+            return
+        if former.move.located.is_deleted:
+            self._try(lambda: moves.relocate(self._connection, [former.move]))
+            file.outcome = Outcome.UNCHANGED
+            return
+        self._save_one(file, former)
+
+    def _save(self, files: Sequence[_File]) -> None:
+        if files:
+            there = self._products.save([file.product() for file in files])
+            for file in files:
+                file.outcome = Outcome.UPDATED if file.path in there else Outcome.INGESTED
+
+    def _save_one(self, file: _File, former: Former | None = None) -> None:
+        """Write a file down, without its outline where the archive does not take that, or refuse it."""
+        product = file.product(former.remarks if former else ())
+        before = (lambda cursor: moves.move(cursor, [former.move])) if former else None
+        try:
+            there = self._try(lambda: self._products.save([product], before=before))
         except Rejected as fault:
-            if product.metadata.region is None:
-                raise
-            # pg_sphere refuses outlines that cross themselves, as a wild distortion polynomial makes them.
-            metadata = replace(product.metadata, region=None, s_region=None)
-            remark = ("CTYPE1", f"The outline is left out. {fault.detail}")
-            product = replace(product, metadata=metadata, discrepancies=[*product.discrepancies, remark])
-            self._products.save(product, is_known=is_known, before=before)
+            if file.drop_outline(fault.detail):
+                self._save_one(file, former)
+            else:
+                file.refuse(fault.detail)
+            return
+        if former:
+            file.outcome = Outcome.MOVED
+        else:
+            file.outcome = Outcome.UPDATED if there else Outcome.INGESTED
+
+    def _try(self, write: Callable[[], Written]) -> Written:
+        """Write, again where another ingest got in the way."""
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return write()
+            except Collided:
+                continue
+        return write()
 
 
-def _file(raw: BinaryIO, path: str, location: Path, facility: str) -> DataFile:
-    status = os.fstat(raw.fileno())
-    if not stat.S_ISREG(status.st_mode):
-        raise Unreadable("Not an ordinary file.")
-    return DataFile(path, raw, Stream(raw), status.st_size, status.st_mtime_ns, location, facility)
+def _batches(results: Iterable[tuple[_File, Reading | Failure | None] | Wait]) -> Iterator[list[_File]]:
+    """Yield files as they are to be written: many together, and none long after it was read."""
+    batch: dict[str, _File] = {}
+    deadline, patience = 0.0, _PATIENCE
+    for one in results:
+        if not isinstance(one, Wait):
+            file, result = one
+            file.take(result)
+            if file.path in batch:
+                yield list(batch.values())
+                batch = {}
+            if not batch:
+                deadline = time.monotonic() + patience
+            batch[file.path] = file
+        is_due = one is Wait.LONG or len(batch) >= _BATCH or time.monotonic() >= deadline
+        if batch and is_due:
+            began = time.monotonic()
+            yield list(batch.values())
+            batch = {}
+            # Where writing is slow, larger batches keep it to a part of the time.
+            patience = min(max(_PATIENCE, _PART * (time.monotonic() - began)), _MOST_PATIENCE)
+    if batch:
+        yield list(batch.values())
 
 
-def _state(file: DataFile) -> FileState:
-    """Return a file's state now that it was read, which must be as it was before."""
-    after = os.fstat(file.raw.fileno())
-    if (file.size, file.modified_ns) != (after.st_size, after.st_mtime_ns):
-        raise Unreadable("Changed while it was read: ingest it again when it is complete.")
-    return FileState.of(file.path, file.size, file.modified_ns)
-
-
-def _product(state: FileState, sha256: bytes, description: Description, warned: list[Remark]) -> Product:
-    run = state.path.split("/", 1)[0]
-    remarks = [(r.keyword, _printable(r.reason)) for r in (*description.remarks, *warned)]
-    discrepancies = list(dict.fromkeys(remarks))
-    night = moving.night(run)
-    return Product(
-        state,
-        sha256,
-        run,
-        night,
-        description.metadata,
-        description.headers,
-        discrepancies,
-        description.references,
-    )
+def _tell(file: _File, report: Report, progress: Progress | None) -> None:
+    assert file.outcome is not None
+    report.counts[file.outcome] += 1
+    if file.outcome is Outcome.QUARANTINED:
+        report.quarantined.append((file.path, file.reason))
+    elif file.outcome is Outcome.SKIPPED:
+        report.skipped.append(file.found.path)
+    if progress:
+        progress(file.found.path, file.outcome)
 
 
 def _printable(text: str) -> str:
     """Return a reason on one line, without what PostgreSQL cannot hold."""
     return " ".join(text.encode("utf-8", "backslashreplace").decode().replace("\0", "?").split())
-
-
-def _opener(path: str, flags: int) -> int:
-    # Not through a link that took the file's place, and without waiting for the writer of a FIFO.
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

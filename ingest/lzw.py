@@ -75,6 +75,11 @@ class Lzw:
         return bool(chunk)
 
 
+def warm() -> None:
+    """Compile the kernel, or load it from numba's cache, so that no file waits for it (seconds)."""
+    Lzw(bytes((0x1F, 0x9D, _BLOCK_MODE | _MAX_BITS)), lambda: b"").unpack()
+
+
 @njit(nogil=True, cache=True)
 def _decode(packed, bit, output, state, prefix, last, length, max_bits, is_block_mode):  # type: ignore[no-untyped-def]
     """Decode until the input lacks a code or the output holds a piece: (reason, next bit, bytes made)."""

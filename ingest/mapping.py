@@ -10,17 +10,22 @@ from typing import Any
 
 from astropy.io import fits
 
-from ingest import cameras, filters, formats, rules, spectrographs
+from ingest import formats, rules
+from ingest.cameras import Camera, Cameras
+from ingest.filters import Filters
 from ingest.footprint import Footprint, footprint, has_celestial_wcs, needs_lookup
 from ingest.headers import Remark, Unit
 from ingest.keywords import Keywords
+from ingest.names import Names
+from ingest.observatory import Observatory
 from ingest.position import header_position
 from ingest.spectral import SpectralAxis, has_spectrum, spectral_axis, table_axis
 from ingest.spectrographs import Spectrograph
 from ingest.stream import Unreadable
 from ingest.targets import target_name
-from ingest.times import times
+from ingest.times import Times, times, with_light_time
 from ost_vo.store.products import Metadata
+from ost_vo.vo.lighttime import Site
 from ost_vo.vo.wcscards import text_of
 
 Columns = dict[str, Any]
@@ -38,7 +43,8 @@ _ASTROPY_FAILURES = (
     AssertionError,
     fits.VerifyError,
 )
-_FURTHER_AXES = ("TIME", "UTC", "STOKES")
+_TIME_AXES = ("TIME", "UTC")
+_FURTHER_AXES = (*_TIME_AXES, "STOKES")
 _MAX_COLOURS = 4  # planes of a picture: red, green, blue, and luminance or transparency
 _DETECTOR = re.compile(r"\[(\d{1,6}):(\d{1,6}),(\d{1,6}):(\d{1,6})\]$")
 _CALIBRATION = ("bias", "dark", "flat", "wave")
@@ -58,13 +64,13 @@ class Source:
         path: relative to the data root.
         units: the header units, at least one.
         open: opens the file with astropy, for the few whose metadata lie in their data.
-        facility: name of the observatory.
+        observatory: that it comes from.
     """
 
     path: str
     units: Sequence[Unit]
     open: Opener
-    facility: str
+    observatory: Observatory
 
 
 def describe(source: Source) -> tuple[Metadata, list[Remark]]:
@@ -78,13 +84,17 @@ def describe(source: Source) -> tuple[Metadata, list[Remark]]:
     keywords = Keywords(headers)
     columns: Columns = {**rules.numbers(keywords), **rules.texts(keywords), **rules.binnings(keywords)}
     columns["exposure_type"] = rules.exposure_type(keywords)
-    _add_times(columns, keywords)
+    exposed = times(keywords)
+    columns["t_exptime"] = exposed.t_exptime
     axis = _spectral_axis(source, unit, keywords)
     spectrograph = _spectrograph(columns, source, unit, keywords)
     columns["dataproduct_type"] = _dataproduct_type(unit, axis, spectrograph)
-    _add_camera(columns, unit, keywords)
-    _add_band(columns, axis, spectrograph, keywords)
+    _add_equipment(columns, source.observatory.names, keywords)
+    _add_camera(columns, unit, source.observatory.names.cameras, keywords)
+    _add_band(columns, axis, spectrograph, source.observatory.names.filters, keywords)
+    columns["t_xel"] = _frames(unit)
     _add_place(columns, source, unit, axis, keywords)
+    _add_times(columns, exposed, source.observatory.site, keywords)
     _add_target(columns)
     _add_calibration(columns, unit, axis, keywords)
     _add_names(columns, source, keywords)
@@ -116,9 +126,17 @@ def _extension_name(unit: Unit) -> str:
     return text_of(unit.header, "EXTNAME").upper()
 
 
-def _add_times(columns: Columns, keywords: Keywords) -> None:
-    found = times(keywords)
-    columns |= {name: getattr(found, name) for name in ("t_min", "t_max", "t_exptime", "hjd", "bjd")}
+def _add_times(columns: Columns, found: Times, site: Site, keywords: Keywords) -> None:
+    """Fill the times, of which those for the Sun and the barycentre rest on the position."""
+    position = (columns["s_ra"], columns["s_dec"]) if columns.get("s_ra") is not None else None
+    if columns["site_latitude"] is not None and columns["site_longitude"] is not None:
+        height = columns["site_elevation"]
+        site = Site(
+            columns["site_latitude"],
+            columns["site_longitude"],
+            site.elevation if height is None else height,
+        )
+    columns |= with_light_time(found, keywords, position, site)
 
 
 def _spectral_axis(source: Source, unit: Unit, keywords: Keywords) -> SpectralAxis | None:
@@ -143,7 +161,7 @@ def _spectrograph(columns: Columns, source: Source, unit: Unit, keywords: Keywor
     is_other = unit.is_groups or (unit.is_table and not has_spectrum(unit))
     if is_other or columns["exposure_type"] in _WITHOUT_LIGHT or has_celestial_wcs(unit.header):
         return None
-    return spectrographs.used(keywords, source.path)
+    return source.observatory.names.spectrographs.used(keywords, source.path)
 
 
 def _dataproduct_type(unit: Unit, axis: SpectralAxis | None, spectrograph: Spectrograph | None) -> str | None:
@@ -168,26 +186,42 @@ def _has_further_axis(unit: Unit, axes: list[int]) -> bool:
     )
 
 
+def _frames(unit: Unit) -> int | None:
+    """Return the length of an axis of times, None where there is none."""
+    lengths = enumerate(unit.shape, 1)
+    is_time = (
+        (text_of(unit.header, f"CTYPE{n}").upper().startswith(_TIME_AXES), length) for n, length in lengths
+    )
+    return next((length for found, length in is_time if found), None)
+
+
 def _real_axes(unit: Unit) -> list[int]:
     """Return the numbers of the axes longer than one pixel; the first two always count in an image of two."""
     return [n for n, length in enumerate(unit.shape, 1) if length > 1 or len(unit.shape) == 2]
 
 
-def _add_camera(columns: Columns, unit: Unit, keywords: Keywords) -> None:
-    """Fill instrument_name and, from the camera that it names, a missing pixel size."""
-    name = keywords.text("INSTRUME")
-    columns["instrument_name"] = name if cameras.is_informative(name) else None
-    camera = cameras.named(name) if name else None
+def _add_equipment(columns: Columns, names: Names, keywords: Keywords) -> None:
+    """Fill the names of instrument, telescope and observer, in the spelling that all files share."""
+    columns["header_instrument"] = keywords.text("INSTRUME")
+    columns["instrument_name"] = names.instrument(columns["header_instrument"])
+    columns["telescope_name"] = names.telescope(columns["header_telescope"])
+    columns["observer"] = names.observer(columns["header_observer"])
+
+
+def _add_camera(columns: Columns, unit: Unit, cameras: Cameras, keywords: Keywords) -> None:
+    """Fill a missing pixel size from the camera, and a missing camera from the pixels."""
+    header = columns["header_instrument"]
+    camera = cameras.named(header) if header else None
     binning = columns["binning_x"] or 1
-    if camera and columns["pixel_size"] is None:
+    if camera and camera.pixel and columns["pixel_size"] is None:
         columns["pixel_size"] = camera.pixel * binning
     if columns["instrument_name"] is None and columns["pixel_size"] and len(unit.shape) >= 2:
         width, height = unit.shape[0] * binning, unit.shape[1] * (columns["binning_y"] or binning)
-        _add_matching_camera(columns, keywords, columns["pixel_size"] / binning, width, height)
+        found = cameras.matching(columns["pixel_size"] / binning, width, height)
+        _add_matching_camera(columns, keywords, found)
 
 
-def _add_matching_camera(columns: Columns, keywords: Keywords, pixel: float, width: int, height: int) -> None:
-    found = cameras.matching(pixel, width, height)
+def _add_matching_camera(columns: Columns, keywords: Keywords, found: Sequence[Camera]) -> None:
     if len(found) == 1:
         columns["instrument_name"] = found[0].name
     elif found:
@@ -196,8 +230,14 @@ def _add_matching_camera(columns: Columns, keywords: Keywords, pixel: float, wid
 
 
 def _add_band(
-    columns: Columns, axis: SpectralAxis | None, spectrograph: Spectrograph | None, keywords: Keywords
+    columns: Columns,
+    axis: SpectralAxis | None,
+    spectrograph: Spectrograph | None,
+    filters: Filters,
+    keywords: Keywords,
 ) -> None:
+    band = filters.band(columns["header_filter"]) if columns["header_filter"] else None
+    columns["filter_name"] = band.name if band else None
     if axis is not None:
         columns |= {"em_min": axis.em_min, "em_max": axis.em_max, "em_xel": axis.em_xel or None}
     if spectrograph is not None and columns.get("em_min") is None:
@@ -205,8 +245,7 @@ def _add_band(
         keywords.doubt(
             "CTYPE1", f"Gives no wavelengths: em_min and em_max are nominal for {spectrograph.name}."
         )
-    elif axis is None and columns["filter_name"] and columns["exposure_type"] not in _WITHOUT_LIGHT:
-        band = filters.band(columns["filter_name"])
+    elif axis is None and band and columns["exposure_type"] not in _WITHOUT_LIGHT:
         columns |= {"em_min": band.em_min, "em_max": band.em_max}
         if band.remark:
             keywords.doubt("FILTER", band.remark)
@@ -342,7 +381,7 @@ def _add_names(columns: Columns, source: Source, keywords: Keywords) -> None:
     columns["media_type"] = formats.media_type(source.path, kind)
     columns["dataproduct_subtype"] = columns["exposure_type"]
     columns["obs_id"] = formats.without_suffixes(source.path)
-    columns["facility_name"] = keywords.text("OBSERVAT") or source.facility
+    columns["facility_name"] = keywords.text("OBSERVAT") or source.observatory.name
     columns["obs_title"] = title(columns)
 
 

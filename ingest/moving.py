@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from psycopg2.extensions import connection as Connection
-
 from ingest import formats
 from ingest.headers import Remark
 from ost_vo.store import moves
@@ -59,19 +57,15 @@ def move_to(located: Located, path: str) -> Move:
     return Move(located, path, night(moves.run_of(path)), old_obs_id, obs_id)
 
 
-def former(
-    connection: Connection, root: Path, path: str, sha256: bytes, known: Known | None
-) -> Former | None:
+def former(candidates: Iterable[Located], root: Path, path: str, known: Known | None) -> Former | None:
     """Return the product that a file was made into where it lay before, None for a new file or a copy.
 
     Args:
-        connection: of the role ost_ingest.
+        candidates: the products of its bytes.
         root: the data root.
         path: where the file is, as the archive names it.
-        sha256: of its bytes.
         known: the product of that path, which has other bytes.
     """
-    candidates = moves.same_bytes(connection, sha256)
     own = known.product_id if known else None
     gone = [c for c in candidates if c.file.path != path and c.product_id != own and is_gone(root, c)]
     return chosen(gone, path)
@@ -106,7 +100,7 @@ def chosen(candidates: Iterable[Located], path: str) -> Former | None:
 def is_absent(root: Path, path: str) -> bool:
     """Whether nothing is at a path of the archive; of a disk that fails, nobody knows, so it is not."""
     try:
-        os.lstat(root / path)
+        os.lstat(f"{root}/{path}")
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:

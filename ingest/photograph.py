@@ -9,7 +9,7 @@ import io
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import BinaryIO
@@ -99,7 +99,7 @@ def _describe(file: DataFile) -> Description:
         _bitpix(photograph),
     )
     metadata, others = translation.described(file, content, cards)
-    metadata = replace(metadata, observer=translation.shown(photograph.text("Artist")))
+    metadata = translation.observed_by(metadata, photograph.text("Artist"), file)
     text, cut = stored(_listing(photograph))
     return Description(metadata, text, [*photograph.remarks, *doubts, *others, *cut])
 

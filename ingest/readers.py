@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from ingest import avi, fitsfile, formats, movie, photograph, ser, xisf
-from ingest.datafile import DataFile, Describe, Reader
+from dataclasses import replace
+from functools import partial
+
+from ingest import avi, fitsfile, formats, lineage, movie, photograph, ser, xisf
+from ingest.datafile import DataFile, Describe, Description, Reader
 from ingest.formats import Family
 from ingest.stream import Unreadable
 
@@ -29,4 +32,13 @@ def read(file: DataFile) -> Describe:
         raise KeyError(file.path)
     if file.stream.is_packed and family is not Family.FITS:
         raise Unreadable("Packed: only FITS files are read so. Unpack it.")
-    return _READERS[family](file)
+    return partial(_describe, file, _READERS[family](file))
+
+
+def _describe(file: DataFile, describe: Describe) -> Description:
+    """Describe a file, with what it names as its progenitors in the form in which that is kept."""
+    description = describe()
+    root = str(file.location).removesuffix(file.path)
+    names = (lineage.placed(name, file.path, root) for name in description.references)
+    references, cut = lineage.chosen(names)
+    return replace(description, references=references, remarks=[*description.remarks, *cut])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import islice
@@ -16,12 +17,15 @@ from ingest import discovery, formats, moving
 from ingest.discovery import Found, Ignored
 from ingest.load import Loader, Outcome, Report
 from ingest.moving import Rename
+from ingest.strays import Stray, strays
 from ost_vo.faults import ConflictFault, UsageFault
 from ost_vo.settings import Settings
-from ost_vo.store import moves, quarantine
+from ost_vo.store import alarms, moves, quarantine
+from ost_vo.store.ingesting import open_connection
 from ost_vo.store.moves import Located
-from ost_vo.store.products import FileState, ProductStore, open_connection
+from ost_vo.store.products import FileState, ProductStore
 
+ALARM = "data root"  # subject of the alarm of a disk that is to be suspected
 # Below so many, files that go are what people delete.
 FEW = 20
 EXAMPLES = 50  # listed of each kind
@@ -55,11 +59,13 @@ class Findings:
     Attributes:
         counts: files of each kind.
         examples: the first of each kind, by path; a move as `OLD -> NEW`.
+        strays: what lies right below the data root and is no run.
         report: what became of the files that were read; None in a rehearsal.
     """
 
     counts: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
     examples: dict[Kind, list[str]] = field(default_factory=lambda: {kind: [] for kind in Kind})
+    strays: Sequence[Stray] = ()
     report: Report | None = None
 
     def note(self, kind: Kind, path: str) -> None:
@@ -88,8 +94,7 @@ def reconcile(
         LossFault: the disk looks as if it were not mounted; nothing was changed.
         TransientFault: the database does not answer.
     """
-    with open_connection(settings) as connection:
-        loader = Loader(connection, settings)
+    with open_connection(settings) as connection, closing(Loader(connection, settings)) as loader:
         return Reconciler(connection, settings, loader).run(
             is_rehearsal=is_rehearsal, force=force, progress=progress
         )
@@ -179,6 +184,11 @@ def check_loss(connection: Connection, settings: Settings, lost: int) -> None:
         )
 
 
+def sound_alarm(connection: Connection, fault: LossFault) -> None:
+    """Say where the operator sees it that the disk is to be suspected."""
+    alarms.sound(connection, ALARM, fault.detail, fault.hint)
+
+
 class Reconciler:
     """Compares, over one connection.
 
@@ -211,11 +221,24 @@ class Reconciler:
     def run(
         self, *, is_rehearsal: bool = False, force: bool = False, progress: Progress | None = None
     ) -> Findings:
-        """Compare, and unless it is a rehearsal, act; see `reconcile`."""
+        """Compare, and unless it is a rehearsal, act; see `reconcile`. A loss sounds the alarm."""
         say = progress or _say_nothing
+        try:
+            findings = self._run(say, is_rehearsal=is_rehearsal, force=force)
+        except LossFault as fault:
+            if not is_rehearsal:
+                sound_alarm(self._connection, fault)
+            raise
+        if not is_rehearsal:
+            alarms.clear(self._connection, ALARM)
+        return findings
+
+    def _run(self, say: Progress, *, is_rehearsal: bool, force: bool) -> Findings:
         self._findings = Findings()
         if not force:
             check_root(self._connection, self._settings)
+        if self._root.is_dir():
+            self._findings.strays = list(strays(self._root, self._ignored))
         gone = self._gone(say)
         orphans = self._orphans()
         # A file can only have moved where one is gone.

@@ -39,11 +39,11 @@ NUMBERS = {
 }
 
 TEXTS = {
-    "telescope_name": ("TELESCOP",),
+    "header_telescope": ("TELESCOP",),
     "readout_mode": ("READOUTM", "READMODE", "RDMODE"),
-    "filter_name": ("FILTER",),
+    "header_filter": ("FILTER",),
     "header_target": ("OBJECT",),
-    "observer": ("OBSERVER",),
+    "header_observer": ("OBSERVER",),
     "software": ("SWCREATE", "CREATOR", "PROGRAM", "SOFTWARE"),
     "proposal_id": ("PROPOSID", "PROPID", "ESO OBS PROG ID"),
 }

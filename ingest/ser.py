@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -178,9 +178,11 @@ def _describe(
     }
     # ObsCore 1.1, section 3.3.1: three image axes make a cube, here with time as the third.
     shape = (header.width, header.height, header.frames)
-    content = translation.Content("cube", "video", "phot.count", shape, 8 if header.depth <= 8 else 16)
+    content = translation.Content(
+        "cube", "video", "phot.count", shape, 8 if header.depth <= 8 else 16, header.frames
+    )
     metadata, others = translation.described(file, content, cards)
-    metadata = replace(metadata, observer=translation.shown(header.observer))
+    metadata = translation.observed_by(metadata, header.observer, file)
     text, cut = stored(_listing(header, frame_times))
     return Description(metadata, text, [*remarks, *doubts, *others, *_doubts(header), *cut])
 

@@ -31,6 +31,7 @@ class Content:
         dataproduct_type, dataproduct_subtype, o_ucd: as ObsCore has them; None for the mapping's own.
         shape: lengths of the axes [pixels], the width first.
         bitpix: as in FITS: bits of a value, negative for floating point.
+        frames: of a video; None for unknown, and for all else.
     """
 
     dataproduct_type: str | None
@@ -38,6 +39,7 @@ class Content:
     o_ucd: str | None
     shape: tuple[int, ...]
     bitpix: int
+    frames: int | None = None
 
 
 def described(
@@ -61,13 +63,14 @@ def described(
         The metadata, and what is doubtful in the values.
     """
     metadata, remarks = describe(
-        Source(file.path, [_unit(content, cards, comments or {})], _refuse, file.facility)
+        Source(file.path, [_unit(content, cards, comments or {})], _refuse, file.observatory)
     )
     metadata = replace(
         metadata,
         dataproduct_type=content.dataproduct_type or metadata.dataproduct_type,
         dataproduct_subtype=content.dataproduct_subtype or metadata.dataproduct_subtype,
         o_ucd=content.o_ucd or metadata.o_ucd,
+        t_xel=content.frames,
         calib_level=metadata.calib_level if metadata.calib_level > 1 else 0,
     )
     return replace(metadata, obs_title=title(asdict(metadata))), remarks
@@ -95,6 +98,12 @@ def iso(moment: datetime) -> str:
 def shown(text: str) -> str | None:
     """Return a name as the archive keeps it: with its accents, '?' for control characters; None for none."""
     return "".join(c if c.isprintable() else "?" for c in text[:MAX_TEXT]) or None
+
+
+def observed_by(metadata: Metadata, observer: str, file: DataFile) -> Metadata:
+    """Return the metadata with an observer whose name may have accents, which FITS keywords cannot."""
+    name = shown(observer)
+    return replace(metadata, header_observer=name, observer=file.observatory.names.observer(name))
 
 
 def listing(lines: Mapping[str, Any]) -> str:

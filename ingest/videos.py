@@ -43,7 +43,8 @@ def description(file: DataFile, video: Video) -> Description:
         "EXPTIME": length,
     }
     # What was rendered for the eye is photometry of no known scale.
-    content = translation.Content("cube", "video", "phot", (*video.size, max(video.frames, 1)), 8)
+    shape = (*video.size, max(video.frames, 1))
+    content = translation.Content("cube", "video", "phot", shape, 8, video.frames or None)
     metadata, others = translation.described(file, content, cards)
     text, cut = stored(translation.listing(video.fields))
     return Description(metadata, text, [_doubt(video), *_length_doubts(length), *others, *cut])

@@ -8,14 +8,14 @@ import signal
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from itertools import chain, takewhile
+from contextlib import closing, contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 import structlog
 from psycopg2.extensions import connection as Connection
 
-from ingest import discovery, formats, moving, reconcile
+from ingest import discovery, formats, lists, moving, nightly, reconcile
 from ingest.discovery import Found, Ignored
 from ingest.events import Event, Events, Kind, observed
 from ingest.load import Loader, Outcome
@@ -25,14 +25,15 @@ from ingest.settle import Settling
 from ost_vo.faults import TransientFault, UsageFault
 from ost_vo.settings import Settings
 from ost_vo.store import moves, quarantine
+from ost_vo.store.ingesting import open_connection
 from ost_vo.store.moves import Located
-from ost_vo.store.products import open_connection
 
 _log = structlog.get_logger(__name__)
 _FIRST_PAUSE, _LAST_PAUSE = 0.5, 60.0  # before another attempt [s]
 _CHECK_SECONDS = 5.0  # between two looks whether the data root is still there
 # The kernel keeps 16,384 events for a program that is slow, and drops the others without a word.
 _BURST = 8192
+_WARM_AFTER_SECONDS = 5.0
 _MOVES_SECONDS = 0.05  # within which the moves follow each other that belong together
 _BATCH = 500
 
@@ -54,6 +55,7 @@ def watch(settings: Settings) -> None:
     events: Events = queue.SimpleQueue()
     pauses = _Pauses()
     with _ended_by_signals(events) as ended:
+        threading.Thread(target=_warm, args=(ended,), name="warm").start()
         while not ended.is_set():
             try:
                 _watch_once(settings, events, ended, pauses)
@@ -64,6 +66,15 @@ def watch(settings: Settings) -> None:
             if not ended.is_set():
                 ended.wait(pauses.next())
     _log.info("watch ended")
+
+
+def _warm(ended: threading.Event) -> None:
+    """Have ready what takes seconds the first time: no file that was packed with compress waits for it."""
+    # The comparison with the disk comes first; a new file waits longer than this.
+    if not ended.wait(_WARM_AFTER_SECONDS):
+        from ingest import lzw  # numba takes a while to import
+
+        lzw.warm()
 
 
 class _Pauses:
@@ -84,15 +95,21 @@ class _Pauses:
 
 
 def _watch_once(settings: Settings, events: Events, ended: threading.Event, pauses: _Pauses) -> None:
-    """Watch until ended, or until something is to be begun anew."""
+    """Watch until ended, or until something is to be begun anew; a lost data root sounds the alarm."""
     with open_connection(settings) as connection:
-        reconcile.check_root(connection, settings)
-        with observed(settings, events):
-            watcher = _Watcher(connection, settings, events, ended)
-            _log.info("watching", root=str(settings.data), delay=settings.watch_delay)
-            watcher.reconcile()
-            pauses.reset()
-            watcher.run()
+        try:
+            reconcile.check_root(connection, settings)
+            with (
+                observed(settings, events),
+                closing(_Watcher(connection, settings, events, ended)) as watcher,
+            ):
+                _log.info("watching", root=str(settings.data), delay=settings.watch_delay)
+                watcher.reconcile()
+                pauses.reset()
+                watcher.run()
+        except LossFault as fault:
+            reconcile.sound_alarm(connection, fault)
+            raise
 
 
 class _Watcher:
@@ -114,7 +131,7 @@ class _Watcher:
         self._burst = 0
         self._held_back: list[Event | None] = []
         self._next_check = time.monotonic() + _CHECK_SECONDS
-        self._next_reconcile = 0.0
+        self._next_reconcile = self._nightly()
 
     def reconcile(self) -> None:
         """Compare everything, and wait for the files that changed lately."""
@@ -129,11 +146,20 @@ class _Watcher:
                 _log.warning("in quarantine", path=path, reason=reason)
             seconds = round(time.monotonic() - started, 3)
             _log.info("compared with the disk", findings=str(findings), seconds=seconds)
+            for stray in findings.strays:
+                _log.warning("no run", name=stray.name, reason=stray.reason)
         except LossFault as fault:
             _log.error("files are gone, and not noted as missing", reason=str(fault))
             self._scan([self._root])
-        hours = self._settings.watch_reconcile_hours
-        self._next_reconcile = time.monotonic() + hours * 3600 if hours else float("inf")
+        self._next_reconcile = self._nightly()
+
+    def _nightly(self) -> float:
+        """Return when the next full comparison is due [s since 1970]; where there is a broker, never here."""
+        return float("inf") if self._settings.broker else nightly.following(self._settings, time.time())
+
+    def close(self) -> None:
+        """End the processes that read files."""
+        self._loader.close()
 
     def run(self) -> None:
         """Handle events until the one that ends it, or until the data root has to be observed anew."""
@@ -145,9 +171,9 @@ class _Watcher:
                 self._handle(event)
             except queue.Empty:
                 self._rest()
-            self._act(time.monotonic())
             if not self._is_same_root():
                 return
+            self._act(time.monotonic())
 
     def _next_event(self) -> Event | None:
         """Return the next event; raises queue.Empty where there is something else to do."""
@@ -159,12 +185,14 @@ class _Watcher:
 
     def _patience(self) -> float:
         """Return how long nothing is to be done [s], when no event comes."""
-        deadlines = [self._next_check, self._next_reconcile]
+        now = time.monotonic()
+        # By the clock on the wall, which may be set, so it is read again at each check.
+        deadlines = [self._next_check, now + self._next_reconcile - time.time()]
         if (deadline := self._settling.next_deadline()) is not None:
             deadlines.append(deadline)
         if self._gone:
             deadlines.append(min(deadline for deadline, _ in self._gone.values()))
-        return max(0.0, min(deadlines) - time.monotonic())
+        return max(0.0, min(deadlines) - now)
 
     def _rest(self) -> None:
         """Make good what a burst of events may have lost, now that it is over."""
@@ -175,17 +203,20 @@ class _Watcher:
     def _act(self, now: float) -> None:
         self._note_gone(now)
         self._load_due(now)
-        if now >= self._next_reconcile:
+        if time.time() >= self._next_reconcile:
             self.reconcile()
 
     def _is_same_root(self) -> bool:
         """Whether the data root is still what it was; raises LossFault where it looks unmounted."""
         now = time.monotonic()
+        if _identity(self._root) != self._identity:
+            return False
         if now < self._next_check:
             return True
         self._next_check = now + _CHECK_SECONDS
+        self._loader.rest()
         reconcile.check_root(self._connection, self._settings)
-        return _identity(self._root) == self._identity
+        return True
 
     def _handle(self, event: Event) -> None:
         now = time.monotonic()
@@ -237,7 +268,8 @@ class _Watcher:
         return Rename(old, new, event.is_directory) if event.is_directory or "/" in new else None
 
     def _is_wanted(self, path: Path) -> bool:
-        return formats.is_data(path.name) or formats.refusal(path.name) is not None or _is_directory(path)
+        is_read = formats.is_data(path.name) or lists.is_list(path.name)
+        return is_read or formats.refusal(path.name) is not None or _is_directory(path)
 
     def _is_put_off(self, found: Found) -> bool:
         """Whether a file that a scan finds is left for later; then it is waited for."""
@@ -283,6 +315,7 @@ class _Watcher:
             reconcile.check_loss(self._connection, self._settings, len(lost))
         except LossFault as fault:
             _log.error("files are gone, and not noted as missing", reason=str(fault))
+            reconcile.sound_alarm(self._connection, fault)
             return
         if count := moves.mark_missing(self._connection, lost):
             _log.warning("files are gone", path=lost[0].file.path, products=count)
@@ -296,7 +329,7 @@ class _Watcher:
 
     def _scan(self, directories: Sequence[Path]) -> None:
         """Take in what lies below directories, and wait for the files that changed lately."""
-        found = chain.from_iterable(discovery.find([path], self._ignored) for path in directories)
+        found = discovery.find(directories, self._ignored)
         self._load(one for one in found if not self._is_put_off(one))
 
     def _load(self, found: Iterable[Found]) -> None:
@@ -341,5 +374,6 @@ def _ended_by_signals(events: Events) -> Iterator[threading.Event]:
     try:
         yield ended
     finally:
+        ended.set()
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -6,12 +6,12 @@ Source: XISF 1.0 specification: monolithic files, core elements Image, Property 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from lxml import etree
 
-from ingest import translation
+from ingest import lineage, translation
 from ingest.datafile import DataFile, Describe, Description, stored
 from ingest.headers import Remark
 from ingest.stream import Unreadable
@@ -103,7 +103,7 @@ def _describe(file: DataFile, raw: bytes) -> Description:
     content = translation.Content("image", None, None, shape, _bitpix(image))
     metadata, others = translation.described(file, content, cards | keywords, comments)
     text, cut = stored(raw.rstrip(b"\0").decode("utf-8", "replace"))
-    return Description(metadata, text, [*remarks, *others, *cut])
+    return Description(metadata, text, [*remarks, *others, *cut], list(_references(image)))
 
 
 def _parsed(raw: bytes) -> etree._Element:
@@ -167,6 +167,18 @@ def _of_keywords(
         return cards, comments, []
     remark = Remark("FITSKeyword", f"More than {MAX_KEYWORDS} keywords: the rest is not read.")
     return cards, comments, [remark]
+
+
+def _references(image: etree._Element) -> Iterator[str]:
+    """Yield what the keywords name as progenitors; HISTORY has its text in the comment."""
+    history = []
+    for element in image.findall("{*}FITSKeyword")[:MAX_KEYWORDS]:
+        name = (element.get("name") or "").strip().upper()
+        if name == "HISTORY":
+            history.append(element.get("comment") or element.get("value") or "")
+        elif isinstance(value := _value((element.get("value") or "").strip()), str):
+            yield from lineage.of_keyword(name, value)
+    yield from lineage.of_history(history)
 
 
 def _value(text: str) -> translation.Value | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from contextlib import closing
@@ -12,11 +13,13 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ost_vo.commands import disk, people, projects, publication
+from ost_vo.commands import analysis, backup, disk, overrides, people, projects, publication, targets
 from ost_vo.commands.acting import err, out
 from ost_vo.commands.doctor import doctor
+from ost_vo.commands.registry import registry
+from ost_vo.commands.service import serve
 from ost_vo.faults import Fault
-from ost_vo.settings import Settings, as_markdown
+from ost_vo.settings import Settings, as_environment_file, as_markdown
 
 if TYPE_CHECKING:
     from ingest.load import Outcome, Report
@@ -46,8 +49,11 @@ def run() -> None:
         if settings.data_root is None:
             _write_demo(settings)
         _ingest([settings.data], settings)
+        archive.start_registrar()
         if settings.watch:
             archive.start_watcher()
+        if settings.previews:
+            archive.start_analyst()
         out.print(_welcome(settings), markup=False, soft_wrap=True)
         archive.wait()
     except KeyboardInterrupt:
@@ -109,27 +115,42 @@ def watch() -> None:
 
 
 @app.command()
+def remap() -> None:
+    """Give the names of a changed table of names to what is in the archive already; reads no file."""
+    from ingest.remap import remap as remap_products
+
+    for kind, count in remap_products(Settings()).items():
+        out.print(f"{kind}: {count} products")
+
+
+@app.command()
 def warm() -> None:
-    """Compile what the web processes would compile at their first start."""
+    """Compile what the web processes and ingest would compile at their first start."""
+    from ingest import lzw
     from ost_vo.vo import binary2, tabledata, upload_rows
 
     binary2.warm()
     tabledata.warm()
     upload_rows.warm()
+    lzw.warm()
 
 
 @app.command()
 def work() -> None:
     """Run the jobs that Redis tells of, until ended; for archives with OST_VO_BROKER."""
+    from ingest import nightly
     from ost_vo.tasks import work as run_jobs
 
-    run_jobs(Settings())
+    settings = Settings()
+    run_jobs(settings, nightly=lambda: nightly.compare(settings))
 
 
 @app.command()
-def settings() -> None:
+def settings(
+    file: Annotated[bool, typer.Option("--file", help="As a file of the environment, for systemd.")] = False,
+) -> None:
     """List all settings, as a table in Markdown."""
-    out.print(as_markdown(), markup=False, soft_wrap=True, end="")
+    out.print(as_environment_file() if file else as_markdown(), markup=False, soft_wrap=True, end="")
 
 
 @adql.command()
@@ -172,6 +193,9 @@ for name, group in (
     ("member", projects.member),
     ("context", projects.context),
     ("lineage", publication.lineage),
+    ("target", targets.target),
+    ("override", overrides.override),
+    ("registry", registry),
 ):
     app.add_typer(group, name=name)
 for command in (
@@ -182,10 +206,17 @@ for command in (
     publication.release,
     publication.delete,
     publication.audit,
+    overrides.discrepancies,
+    analysis.analyse,
     disk.reconcile,
     disk.missing,
+    disk.not_runs,
     disk.rename_run,
     doctor,
+    serve,
+    backup.backup,
+    backup.restore,
+    backup.upgrade,
 ):
     app.command()(command)
 
@@ -194,7 +225,7 @@ def main() -> None:
     """Run a command; a fault ends it with its message and exit status 1."""
     from ost_vo import logs
 
-    logs.configure()
+    logs.configure("json" if os.environ.get("OST_VO_LOG_FORMAT") == "json" else "text")
     try:
         app()
     except Fault as fault:

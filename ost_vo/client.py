@@ -16,8 +16,11 @@ exception of :mod:`ost_vo.faults`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
+from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,7 +38,13 @@ from ost_vo import faults
 _TIMEOUT = (10, 120)
 # For which to wait where too many passwords were wrong, unless the archive says it [s].
 _THROTTLED = 60
+# How long the archive may hold an answer while a job runs [s], and how often a broken transfer goes on.
+_WAIT, _TRIES = 50, 10
+_CHUNK_BYTES = 2**20
 _KEY = "obs_publisher_did"
+_NAMED: dict[str, type[faults.Fault]] = {
+    kind.code: kind for kind in (faults.NotFoundFault, faults.TransientFault, faults.FatalFault)
+}
 _FAULTS: dict[int, type[faults.Fault]] = {
     401: faults.AuthenticationFault,
     403: faults.AuthorizationFault,
@@ -181,6 +190,34 @@ class Archive:
         """
         return self._change("delete", product, reason)
 
+    def download(self, product: Any, path: str | PathLike[str], **parameters: Any) -> Path:
+        """Fetch the files of products as one archive, going on where a transfer breaks; return its path.
+
+        Args:
+            product: as for :meth:`publish`; None where the parameters alone choose.
+            path: where to put the archive.
+            parameters: further ones of ``/downloads`` in lower case, as in ``responseformat="tar.zst"``,
+                ``semantics=["#this", "#calibration"]``, ``run="20260214"`` or ``partial=True``.
+
+        Raises:
+            UsageFault, NotFoundFault: nothing can be made of this.
+            TransientFault: too many downloads of the caller are in preparation; the archive does not answer.
+        """
+        wanted: dict[str, Any] = {name.upper(): value for name, value in parameters.items()}
+        if product is not None:
+            wanted["ID"] = list(_identifiers(product))
+        job = self._ask("POST", f"{self.url}/downloads", data={**wanted, "PHASE": "RUN"}).url
+        while (phase := self._ask("GET", f"{job}/phase").text) in ("QUEUED", "EXECUTING"):
+            self._ask("GET", job, params={"WAIT": _WAIT, "PHASE": phase})
+        if phase != "COMPLETED":
+            code, _, said = self._ask("GET", f"{job}/error").text.strip().partition(": ")
+            raise _NAMED.get(code, faults.UsageFault)(said)
+        part = Path(f"{fspath(path)}.part")
+        part.unlink(missing_ok=True)
+        self._fetch(f"{job}/results/archive", part)
+        self._ask("DELETE", job)
+        return part.replace(path)
+
     def call(self, method: str, path: str, **request: Any) -> Any:
         """Call an endpoint of the HTTP API; return what its JSON says, None for no content.
 
@@ -192,13 +229,7 @@ class Archive:
         Raises:
             Fault: what the archive refused, or why it did not answer.
         """
-        url = f"{self.url}/api/v1/{path}"
-        try:
-            response = self.session.request(method, url, timeout=_TIMEOUT, **request)
-        except requests.RequestException as error:
-            raise _silent(self.url, error) from error
-        if response.status_code >= 400:
-            raise _fault(response)
+        response = self._ask(method, f"{self.url}/api/v1/{path}", **request)
         return response.json() if response.content else None
 
     def close(self) -> None:
@@ -210,6 +241,27 @@ class Archive:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _ask(self, method: str, url: str, **request: Any) -> requests.Response:
+        """Return the answer to a request that is not refused."""
+        try:
+            response = self.session.request(method, url, timeout=_TIMEOUT, **request)
+        except requests.RequestException as error:
+            raise _silent(self.url, error) from error
+        if response.status_code >= 400:
+            raise _fault(response)
+        return response
+
+    def _fetch(self, url: str, path: Path) -> None:
+        """Fetch a document into a file, and go on where the connection breaks."""
+        for _ in range(_TRIES):
+            with path.open("ab") as file, suppress(requests.RequestException):
+                ranges = {"Range": f"bytes={file.tell()}-"} if file.tell() else {}
+                answer = self._ask("GET", url, headers={"Accept-Encoding": "identity", **ranges}, stream=True)
+                for chunk in answer.iter_content(_CHUNK_BYTES):
+                    file.write(chunk)
+                return
+        raise faults.TransientFault(f"The connection to {self.url} breaks again and again.", "Try again.")
 
     def _change(self, action: str, product: Any, reason: str, **values: object) -> list[str]:
         body = {"identifiers": list(_identifiers(product)), "reason": reason, **values}

@@ -10,6 +10,8 @@ import ipaddress
 import os
 import re
 import tempfile
+import textwrap
+from datetime import time
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
@@ -22,6 +24,10 @@ from ost_vo.faults import UsageFault
 
 # The kernel takes 108 bytes for the path of a Unix socket, its closing NUL included (unix(7)).
 SOCKET_PATH_BYTES = 107
+
+# What DaCHS can hold in a line of its configuration, where a backslash would begin a macro.
+_ONE_LINE = r"^[^\\\r\n]*[^\\\s][^\\\r\n]*$"
+_HTTP_URL = r"^https?://[^\\\s]+$"
 
 
 class Settings(BaseSettings):
@@ -47,6 +53,53 @@ class Settings(BaseSettings):
         description="IVOA authority, the first part of every identifier that the archive gives.",
     )
     facility: str = Field("OST", description="Name of the observatory in facility_name.")
+    organisation: str = Field(
+        "University of Potsdam",
+        pattern=_ONE_LINE,
+        description="Organisation that runs the archive, as registries show it.",
+    )
+    organisation_url: str = Field(
+        "https://www.uni-potsdam.de/", pattern=_HTTP_URL, description="Page about that organisation."
+    )
+    contact_name: str = Field(
+        "Operators of the archive", pattern=_ONE_LINE, description="Whom users of the archive can ask."
+    )
+    contact_email: str = Field(
+        "",
+        pattern=r"^([^\s@\\]+@[^\s@.\\]+(\.[^\s@.\\]+)+)?$",
+        description="Mail address for them, which registries show. Default: webmaster at the authority.",
+    )
+    creator: str = Field(
+        "OST observatory", pattern=_ONE_LINE, description="Who made the data, as registries show it."
+    )
+    rights: str = Field(
+        "", pattern=r"^[^\\\r\n]*$", description="Terms of use of the public data, in a sentence."
+    )
+    rights_url: str = Field("", pattern=f"{_HTTP_URL}|^$", description="The same as the URL of a licence.")
+    publisher_url: str = Field(
+        "", description="DaCHS' own URL, whose records `/oai.xml` gives; `ost-vo run` knows it."
+    )
+    registry_seconds: float = Field(
+        60.0, gt=0, description="Pause between two looks for what the registry should tell anew [s]."
+    )
+    registry_page: int = Field(
+        100, ge=1, le=10_000, description="Records in one answer of the registry; further ones follow on."
+    )
+    site_latitude: float = Field(
+        52.409184, ge=-90, le=90, description="Latitude of the observatory, for files that have none [deg]."
+    )
+    site_longitude: float = Field(
+        12.973185, ge=-180, le=180, description="Its longitude, east positive [deg]."
+    )
+    site_elevation: float = Field(39.0, ge=-500, le=9000, description="Its height above the sea [m].")
+    names: FilePath | None = Field(
+        None,
+        description="Table of the names of telescopes, instruments, filters and observers. "
+        "Default: `etc/names.toml` of the installation.",
+    )
+    documentation_url: str = Field(
+        "", description="Page about the data, which all links name. Default: the archive's first page."
+    )
     database: str = Field(
         "", description="libpq connection string without a user. Default: the private cluster."
     )
@@ -80,6 +133,7 @@ class Settings(BaseSettings):
     cutout_slots: int = Field(
         4, ge=1, le=64, description="Cutouts that one web process makes at a time; each is kept in memory."
     )
+    cutout_job_cutouts: int = Field(20_000, ge=1, description="Cutouts that one job may make.")
     job_slots: int = Field(
         2, ge=1, le=64, description="Jobs that one web process, or all workers of the broker, run at a time."
     )
@@ -100,6 +154,25 @@ class Settings(BaseSettings):
     job_lost_seconds: float = Field(
         30.0, ge=0.5, description="Silence after which the worker of a job counts as dead [s]."
     )
+    download_files: int = Field(500, ge=1, description="Files that one download may have.")
+    download_bytes: int = Field(
+        10_737_418_240, ge=1, description="Size of the files of one download [bytes]."
+    )
+    download_hours: float = Field(
+        72.0, gt=0, le=87_600, description="Time after which a download and what was made for it go [h]."
+    )
+    download_jobs_user: int = Field(
+        5, ge=1, description="Downloads of one user that may be in preparation at a time."
+    )
+    download_jobs_address: int = Field(
+        2, ge=1, description="Downloads of anonymous callers from one address that may be so."
+    )
+    download_jobs: int = Field(20, ge=1, description="Downloads of all callers that may be so.")
+    download_spare_bytes: int = Field(
+        1_073_741_824,
+        ge=0,
+        description="Space on the disk that archives of downloads leave free [bytes].",
+    )
     broker: bool = Field(
         False, description="Whether Celery workers run the jobs, which hear of them through Redis."
     )
@@ -117,7 +190,26 @@ class Settings(BaseSettings):
         50, ge=1, description="Wrong passwords from an address, for all accounts, after which it is refused."
     )
     trusted_proxies: str = Field(
-        "", description="Networks of proxies whose X-Forwarded-For is believed, with commas."
+        "",
+        description="Networks of proxies whose X-Forwarded-For and X-Request-ID are believed, with commas.",
+    )
+    sendfile: Literal["none", "x-accel-redirect", "x-sendfile"] = Field(
+        "none",
+        description="Header by which the web server in front is asked to send a file of the data root: "
+        "`x-accel-redirect` for nginx and Caddy, `x-sendfile` for Apache, or `none`.",
+    )
+    metrics_networks: str = Field(
+        "127.0.0.0/8,::1/128",
+        description="Networks whose clients may read `/metrics`, with commas; for others it is not there.",
+    )
+    web_connections: int = Field(
+        1000, ge=10, description="Connections of one web process; requests on further ones get 503."
+    )
+    drain_seconds: int = Field(
+        60, ge=1, le=3600, description="Time that a web process which is to end gives its requests [s]."
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="How the logs are written: lines for people, or JSON objects."
     )
     ldap_url: str = Field(
         "",
@@ -184,9 +276,36 @@ class Settings(BaseSettings):
         False, description="Whether to look for changes now and then, for network mounts without inotify."
     )
     watch_polling_interval: float = Field(10.0, gt=0, description="Pause between two such looks [s].")
-    watch_reconcile_hours: float = Field(
-        24.0, ge=0, description="Time between full comparisons with the disk [h]; 0: at the start alone."
+    watch_reconcile_at: str = Field(
+        "03:00",
+        description="Times of the day, with commas, of full comparisons with the disk, in Europe/Berlin; the "
+        "broker's worker makes them where there is one. Empty: at the watcher's start alone.",
     )
+    previews: bool = Field(
+        True, description="Whether `ost-vo run` makes previews and statistics of pixels, and solves plates."
+    )
+    analysis_seconds: int = Field(
+        60, ge=1, le=3600, description="Time that looking at the pixels of a file may take [s]."
+    )
+    analysis_memory: int = Field(
+        512, ge=64, description="Memory that it may take besides the programs [MiB]."
+    )
+    solve: bool = Field(
+        False, description="Whether images without world coordinates are solved, by `astrometry.net`."
+    )
+    solve_command: str = Field(
+        "solve-field", min_length=1, description="Its program; Debian's package is `astrometry.net`."
+    )
+    solve_config: str = Field(
+        "", description="Its configuration, which says where the indexes are. Default: the system's."
+    )
+    solve_seconds: int = Field(
+        60, ge=1, le=3600, description="Computing time of one attempt to solve an image [s]."
+    )
+    solve_radius: float = Field(
+        15.0, gt=0, le=180, description="How far the position in a header may be off at first [deg]."
+    )
+    solve_per_hour: int = Field(60, ge=1, description="Images that are solved in an hour at the most.")
     missing_fraction: float = Field(
         0.2,
         ge=0,
@@ -199,20 +318,44 @@ class Settings(BaseSettings):
         description="File or directory below the data root without which its disk counts as not mounted. "
         "Default: none.",
     )
+    simbad_url: str = Field(
+        "",
+        description="SIMBAD's TAP service, asked about names that no catalogue here knows, when the operator "
+        "says so (`ost-vo target resolve --simbad`). Default: none, it is switched off.",
+    )
+    simbad_seconds: float = Field(
+        30.0, gt=0, le=3600, description="Time that SIMBAD may take for an answer [s]."
+    )
     ingest_user: str = Field("ingest", description="Creator of the products that the watcher ingests.")
     ingest_project: str = Field("OST", description="Project that newly ingested products belong to.")
     ingest_privileges: int = Field(5, ge=1, le=5, description="Level that newly ingested products get.")
+    ingest_processes: int = Field(
+        0, ge=0, le=64, description="Processes that read files where many wait; 0 is one for each core."
+    )
+    run_rules: Path | None = Field(
+        None,
+        description="Table of the rules that give new files a project, level and release period by the name "
+        "of their run. Default: none.",
+    )
 
-    @field_validator("state", "data_root")
+    @field_validator("state", "data_root", "run_rules")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return Path(os.path.abspath(path.expanduser())) if path else path
 
-    @field_validator("upload_networks", "trusted_proxies")
+    @field_validator("upload_networks", "trusted_proxies", "metrics_networks")
     @classmethod
     def _networks(cls, text: str) -> str:
         for part in filter(None, map(str.strip, text.split(","))):
             ipaddress.ip_network(part)
+        return text
+
+    @field_validator("watch_reconcile_at")
+    @classmethod
+    def _times(cls, text: str) -> str:
+        for part in filter(None, map(str.strip, text.split(","))):
+            if time.fromisoformat(part).tzinfo is not None:
+                raise ValueError(f"{part} has a time zone")
         return text
 
     @field_validator("public_url")
@@ -267,6 +410,11 @@ class Settings(BaseSettings):
         return self.public_url or f"http://{self.host}:{self.port}"
 
     @cached_property
+    def registry_email(self) -> str:
+        """Mail address that registries show; that of RFC 2142 where none is set."""
+        return self.contact_email or f"webmaster@{self.authority}"
+
+    @cached_property
     def data(self) -> Path:
         """The root of the data files, with symbolic links resolved."""
         return (self.data_root or self.state / "data").resolve()
@@ -310,6 +458,20 @@ def as_markdown() -> str:
     for name, field in Settings.model_fields.items():
         default = "" if field.default in (None, "") else f"`{field.default}`"
         lines.append(f"| `OST_VO_{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def as_environment_file() -> str:
+    """Return a file of the environment with every setting commented out, as `etc/ost_vo.env` is."""
+    lines = [
+        "# Settings of the archive, as `ost-vo settings --file` writes them. Copy this to /etc/ost_vo.env,",
+        "# where root and the account of the services alone may read it, since some are secrets. Take the #",
+        "# off a line to change a default.",
+    ]
+    for name, field in Settings.model_fields.items():
+        lines += ["", *(f"# {line}" for line in textwrap.wrap(field.description or "", 108))]
+        default = "" if field.default is None else str(field.default)
+        lines.append(f'#OST_VO_{name.upper()}="{default}"')
     return "\n".join(lines) + "\n"
 
 

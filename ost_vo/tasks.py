@@ -6,12 +6,16 @@ comes twice or late does no harm, and one that is lost is sent again.
 
 from __future__ import annotations
 
+import ctypes
+import signal
 from collections.abc import Callable, Mapping
+from datetime import time
 from typing import Any
 from urllib.parse import quote
 
 import structlog
 from celery import Celery, signals
+from celery.schedules import crontab
 from kombu.exceptions import OperationalError
 
 from ost_vo.services.archive import Archive
@@ -24,6 +28,9 @@ from ost_vo.vo import binary2, tabledata
 log = structlog.get_logger(__name__)
 
 TASK = "ost_vo.run"
+NIGHTLY = "ost_vo.nightly"
+# That of the observatory, as in everything that people schedule.
+ZONE = "Europe/Berlin"
 QUEUE = "ost_vo.jobs"
 # How long a connection to Redis may take [s].
 CONNECT_SECONDS = 2
@@ -61,11 +68,23 @@ def dispatcher(settings: Settings) -> Callable[[str], None]:
     return dispatch
 
 
-def work(settings: Settings, executors: Mapping[str, Executor] = EXECUTORS) -> None:
-    """Run jobs in ``job_slots`` processes until ended; the executors are what runs each kind of job."""
+def work(
+    settings: Settings,
+    executors: Mapping[str, Executor] = EXECUTORS,
+    nightly: Callable[[], object] | None = None,
+) -> None:
+    """Run jobs in ``job_slots`` processes until ended.
+
+    Args:
+        settings: of the installation.
+        executors: what runs each kind of job.
+        nightly: what is done at the times of day of ``watch_reconcile_at``, one worker at a time.
+    """
     app = create(settings)
     process = _Process(settings, executors)
     app.task(name=TASK)(process.run)
+    if nightly:
+        schedule(app, settings, nightly)
     signals.worker_process_init.connect(process.open)
     signals.worker_process_shutdown.connect(process.close)
     app.worker_main(
@@ -75,8 +94,39 @@ def work(settings: Settings, executors: Mapping[str, Executor] = EXECUTORS) -> N
             "--loglevel=WARNING",
             "--without-gossip",
             "--without-mingle",
+            *(["--beat", "--scheduler=celery.beat.Scheduler"] if app.conf.beat_schedule else []),
         ]
     )
+
+
+def schedule(app: Celery, settings: Settings, nightly: Callable[[], object]) -> None:
+    """Have something done at the times of day of ``watch_reconcile_at``, to the minute."""
+
+    # Celery takes a function apart by its name, which whatever is handed in need not have.
+    def run() -> None:
+        nightly()
+
+    app.task(name=NIGHTLY)(run)
+    app.conf.timezone = ZONE
+    times = [
+        time.fromisoformat(text)
+        for text in filter(None, map(str.strip, settings.watch_reconcile_at.split(",")))
+    ]
+    app.conf.beat_schedule = {
+        f"nightly at {moment:%H:%M}": {
+            "task": NIGHTLY,
+            "schedule": crontab(hour=moment.hour, minute=moment.minute),
+            # What nobody fetches in time, as while no worker runs, is for the next night.
+            "options": {"expires": 3600},
+        }
+        for moment in times
+    }
+    signals.beat_embedded_init.connect(_end_with_parent)
+
+
+def _end_with_parent(**_: Any) -> None:
+    """Have the clock's process end with its worker, even if that is killed (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 class _Process:

@@ -35,7 +35,7 @@ from ost_vo.deployment.publisher import free_port
 from ost_vo.settings import Settings
 from ost_vo.store import tap_schema
 from ost_vo.vo import adql
-from tests import bench_views
+from tests import bench_access, bench_downloads, bench_ingest, bench_views
 
 COLUMNS = (
     "obs_publisher_did, obs_id, obs_collection, dataproduct_type, calib_level, target_name, s_ra, s_dec, "
@@ -340,16 +340,25 @@ def main() -> None:
             archive.await_publisher()
             figures, rates = measure(archive)
             views = bench_views.measure(archive.settings, SHOW)
+            access = bench_access.measure(archive.settings, SHOW)
+            downloads = bench_downloads.measure(archive.settings, SHOW)
+            ingest = bench_ingest.measure(archive.settings)
         finally:
             archive.stop()
     show(figures, rates, options.products)
     bench_views.show(views, SHOW)
+    bench_access.show(access, SHOW)
+    bench_downloads.show(downloads, SHOW)
+    bench_ingest.show(ingest, SHOW)
     SHOW.print(f"Synthetic rows: {filled:,.0f} a second, indexes included")
     if options.json:
         document = {
             "figures": [asdict(figure) for figure in figures],
             "throughput": [asdict(rate) for rate in rates],
             "views": [asdict(figure) for figure in views],
+            "access": [asdict(figure) for figure in access],
+            "downloads": [asdict(figure) for figure in downloads],
+            "ingest": [asdict(figure) for figure in ingest],
             "synthetic_rows_per_second": filled,
         }
         options.json.write_text(json.dumps(document, indent=1) + "\n")

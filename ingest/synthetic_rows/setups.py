@@ -83,8 +83,8 @@ def lights(train: Train) -> list[Setup]:
 
 
 def _setup(train: Train, kind: str, seconds: float, band: str | None = None, level: int = 1) -> Setup:
-    camera = cameras.named(train.camera)
-    if camera is None:
+    camera = cameras.known().named(train.camera)
+    if camera is None or camera.pixel is None:
         raise LookupError(f"cameras.toml knows no {train.camera}")
     columns, rows = (size // train.binning for size in camera.sizes[0])
     pixel = camera.pixel * train.binning
@@ -130,5 +130,5 @@ def _edges(name: str | None) -> tuple[float | None, float | None]:
     """Return the edges of a band [m]."""
     if name is None:
         return None, None
-    band = filters.band(name)
+    band = filters.known().band(name)
     return band.em_min, band.em_max

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -60,21 +60,19 @@ class Acting:
         return contexts.resolve(self.archive, self.actor.user_id, Choice())
 
 
+class _Deferred(ModuleType):
+    """Stands for a module until something of it is used, without a trace among the loaded ones."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(importlib.import_module(self.__name__), name)
+
+
 def deferred(name: str) -> ModuleType:
     """Return a module that is loaded when something of it is used.
 
     Every start knows all commands, and most need nothing of the services, which take a second to load.
     """
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.find_spec(name)
-    assert spec is not None
-    assert spec.loader is not None
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    return _Deferred(name)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from ost_vo.commands.acting import err, out
+from ost_vo.faults import UsageFault
 from ost_vo.settings import Settings
 
 
@@ -29,9 +30,25 @@ def reconcile(
             out.print(f"{kind.value}: {path}", markup=False, soft_wrap=True)
         if (more := findings.counts[kind] - len(paths)) > 0:
             out.print(f"{kind.value}: {more} more")
+    for stray in findings.strays:
+        out.print(f"no run: {stray.name}: {stray.reason}", markup=False, soft_wrap=True)
     out.print(str(findings), markup=False)
     if findings.report:
         err.print(str(findings.report), markup=False)
+
+
+def not_runs() -> None:
+    """List what lies right below the data root and is no run: no date, no data, or no directory."""
+    from ingest.discovery import Ignored
+    from ingest.strays import strays
+
+    settings = Settings()
+    if not settings.data.is_dir():
+        raise UsageFault(f"The data root {settings.data} is no directory.", "Set OST_VO_DATA_ROOT.")
+    table = Table("name", "what it is")
+    for stray in strays(settings.data, Ignored.of(settings)):
+        table.add_row(stray.name, stray.reason)
+    out.print(table if table.row_count else "All directories are runs.")
 
 
 def missing() -> None:

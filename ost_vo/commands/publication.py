@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,13 +13,19 @@ import typer
 from ost_vo.access.publishing import ARCHIVE
 from ost_vo.commands.acting import Acting, As, Reason, Yes, acting, confirm, deferred, err, out, show
 from ost_vo.faults import UsageFault
+from ost_vo.settings import Settings
 
 if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+
     from ost_vo.services import products, projects, publishing
+    from ost_vo.store import ingesting, references
 else:
     products = deferred("ost_vo.services.products")
     projects = deferred("ost_vo.services.projects")
     publishing = deferred("ost_vo.services.publishing")
+    ingesting = deferred("ost_vo.store.ingesting")
+    references = deferred("ost_vo.store.references")
 
 lineage = typer.Typer(help="What products were made from.", no_args_is_help=True)
 
@@ -155,6 +162,22 @@ def set_lineage(
     out.print(f"{identifier} was made from {len(progenitors or [])} others.", markup=False, soft_wrap=True)
 
 
+@lineage.command("waiting")
+def waiting_references() -> None:
+    """List what files name as their progenitors and the archive does not have."""
+    with _ingest() as cursor:
+        found = references.waiting(cursor)
+    show(("file", "names"), found, "Nothing waits.")
+
+
+@lineage.command("resolve")
+def resolve_references() -> None:
+    """Look again for all that waits, as after the level of a progenitor was raised."""
+    with _ingest() as cursor:
+        found, waiting = references.resolve_waiting(cursor)
+    out.print(f"{found} found, {waiting} waiting.")
+
+
 def audit(
     actor: Annotated[str | None, typer.Option(help="Who did it.")] = None,
     subject: Annotated[str | None, typer.Option(help="To what: an identifier or a name.")] = None,
@@ -233,6 +256,13 @@ def _validity(is_valid: bool, reason: str) -> Change:
         )
 
     return change
+
+
+@contextmanager
+def _ingest() -> Iterator[Cursor]:
+    """Yield the cursor of a transaction as ingest has it."""
+    with ingesting.open_connection(Settings()) as connection, ingesting.transaction(connection) as cursor:
+        yield cursor
 
 
 def _moment(text: str, option: str) -> datetime:

@@ -26,6 +26,9 @@ PORT_SECONDS = 10
 REDIS = Path("/usr/bin/redis-server")
 
 Say = Callable[[str], None]
+Fill = Callable[[str], None]
+# The services of a terminal end soon after Ctrl-C [s].
+DRAIN_SECONDS = 5
 
 
 class Archive:
@@ -47,11 +50,25 @@ class Archive:
         account.own(settings.sockets, 0o700)
         account.own(state / "jobs", 0o700)
         account.own(state / "uploads", 0o700)
+        account.own(state / "previews", 0o700)
+        account.own(state / "analysis", 0o700)
         self._cache = account.own(_kernel_cache(state))
         self._supervisor = Supervisor(state, self._logs, settings.sockets)
 
     def start_database(self, say: Say) -> None:
         """Start PostgreSQL and Redis and bring the schema and the views up to date."""
+        self.start_cluster(say)
+        # Takes a quarter of a minute the first time, while the database and DaCHS get ready.
+        warming = None if self._is_warm() else self._start_warming()
+        self.migrate(say)
+        self._await_warm(warming)
+
+    def warm(self) -> None:
+        """Compile the kernels that every web process loads, where they are not."""
+        self._await_warm(None if self._is_warm() else self._start_warming())
+
+    def start_cluster(self, say: Say) -> None:
+        """Start PostgreSQL and Redis, with nothing changed in the database."""
         settings, account = self.settings, self._account
         cluster.await_previous(settings, account)
         if not cluster.directory(settings).exists():
@@ -62,15 +79,31 @@ class Archive:
         self._supervisor.start(self._programs(), self._environment(), user)
         self._supervisor.start_program("postgresql")
         self._supervisor.start_program("redis")
-        # Takes a quarter of a minute the first time, while the database and DaCHS get ready.
-        warming = None if self._is_warm() else self._start_warming()
         cluster.await_ready(settings)
-        self._migrate(say)
-        if warming and warming.wait():
-            raise FatalFault(
-                "The kernels of the result streams do not compile.", f"See {self._logs / 'warm.log'}."
-            )
-        (self._cache / "warm").write_text(_kernel_stamp())
+
+    def migrate(self, say: Say, fill: Fill | None = None) -> None:
+        """Bring the tables and the views up to date, where they are not; the cluster runs.
+
+        Args:
+            say: tells people what goes on.
+            fill: puts the tables of a backup into a new database, by its superuser's connection string.
+        """
+        settings = self.settings
+        if not publisher.is_current(settings):
+            # Imported here: a start that finds everything up to date does without Alembic.
+            from ost_vo.store.upgrade import upgrade
+
+            say("Bringing the database up to date")
+            is_new = cluster.create_database(settings)
+            if fill and is_new:
+                say("Loading the backup")
+                fill(cluster.superuser_dsn(settings, cluster.DATABASE))
+            publisher.initialise(settings, self._account, database=is_new)
+            upgrade(settings.dsn("ost_owner"))
+            say("Importing the resource descriptors into DaCHS")
+            publisher.import_descriptors(settings, self._account)
+        with psycopg2.connect(settings.dsn("ost_owner")) as connection:
+            site.set_public_url(connection, settings.base_url)
 
     def start_services(self, say: Say, *, dachs: bool = True) -> None:
         """Start the web service, and wait until it answers; then DaCHS, which needs longer."""
@@ -84,9 +117,17 @@ class Archive:
             self._supervisor.start_program("dachs")
         say(f"Serving on {settings.base_url}")
 
+    def start_registrar(self) -> None:
+        """Start keeping the registry's records up to date."""
+        self._supervisor.start_program("registrar")
+
     def start_watcher(self) -> None:
         """Start watching the data root."""
         self._supervisor.start_program("watcher")
+
+    def start_analyst(self) -> None:
+        """Start making previews and whatever else is done with files after they are ingested."""
+        self._supervisor.start_program("analyst")
 
     def await_publisher(self) -> None:
         """Return when DaCHS answers."""
@@ -101,20 +142,12 @@ class Archive:
         self._supervisor.stop()
         os.close(self._lock)
 
-    def _migrate(self, say: Say) -> None:
-        settings = self.settings
-        if not publisher.is_current(settings):
-            # Imported here: a start that finds everything up to date does without Alembic.
-            from ost_vo.store.upgrade import upgrade
-
-            say("Bringing the database up to date")
-            is_new = cluster.create_database(settings)
-            publisher.initialise(settings, self._account, database=is_new)
-            upgrade(settings.dsn("ost_owner"))
-            say("Importing the resource descriptors into DaCHS")
-            publisher.import_descriptors(settings, self._account)
-        with psycopg2.connect(settings.dsn("ost_owner")) as connection:
-            site.set_public_url(connection, settings.base_url)
+    def _await_warm(self, warming: subprocess.Popen[bytes] | None) -> None:
+        if warming and warming.wait():
+            raise FatalFault(
+                "The kernels of the result streams do not compile.", f"See {self._logs / 'warm.log'}."
+            )
+        (self._cache / "warm").write_text(_kernel_stamp())
 
     def _is_warm(self) -> bool:
         """Say whether the kernels have been compiled since their source was last changed."""
@@ -140,26 +173,33 @@ class Archive:
             for name, value in settings.model_dump().items()
             if value is not None
         }
+        ours["OST_VO_PUBLISHER_URL"] = self.publisher_url
         cache = {"NUMBA_CACHE_DIR": str(self._cache), "PYTHONUNBUFFERED": "1"}
         return {**given, **publisher.environment(settings), **ours, **cache}
+
+    def write_environment(self, path: Path) -> None:
+        """Write what the services need in their environment besides the settings, for systemd."""
+        wanted = ("GAVOSETTINGS", "NUMBA_CACHE_DIR", "OST_VO_PUBLISHER_URL")
+        environment = self._environment()
+        path.write_text("".join(f'{name}="{environment[name]}"\n' for name in wanted if name in environment))
 
     def _programs(self) -> list[Program]:
         settings, account = self.settings, self._account
         redis_options = ["--port", "0", "--unixsocket", str(settings.sockets / "redis.sock")]
         redis_options += ["--unixsocketperm", "700", "--dir", str(account.own(settings.state / "redis"))]
-        web = [sys.executable, "-m", "uvicorn", "--factory", "ost_vo.web.app:create_app"]
-        web += ["--host", settings.host, "--port", str(settings.port), "--no-access-log"]
-        # Whoever sends them would choose the address that log-ins are counted by.
-        web += ["--no-proxy-headers"]
-        web += ["--workers", str(settings.web_processes), "--timeout-graceful-shutdown", "5"]
+        web = [sys.executable, "-m", "ost_vo.cli", "serve", "--drain", str(DRAIN_SECONDS)]
         watcher = [sys.executable, "-m", "ost_vo.cli", "watch"]
         worker = [sys.executable, "-m", "ost_vo.cli", "work"]
+        analyst = [sys.executable, "-m", "ost_vo.cli", "analyse", "--follow"]
+        registrar = [sys.executable, "-m", "ost_vo.cli", "registry", "keep"]
         return [
             Program("postgresql", cluster.command(settings, account), "INT", 1),
             Program("redis", account.command(REDIS, *redis_options), priority=2),
             Program("dachs", publisher.command(account), priority=3),
             Program("web", account.command(*web), priority=4),
             Program("watcher", account.command(*watcher), priority=5),
+            Program("analyst", account.command(*analyst), priority=7),
+            Program("registrar", account.command(*registrar), priority=5),
             # TERM would let it finish its jobs first; after QUIT, others do.
             Program("worker", account.command(*worker), "QUIT", 6),
         ]

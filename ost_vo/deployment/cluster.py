@@ -15,6 +15,8 @@ from ost_vo.settings import Settings
 from ost_vo.store import provision
 
 BINARIES = Path("/usr/lib/postgresql/15/bin")
+# What does not depend on the machine, with reasons.
+CONFIGURATION = Path(__file__).resolve().parents[2] / "etc" / "postgresql" / "ost_vo.conf"
 DATABASE = "ost_vo"
 SUPERUSER = "postgres"
 START_SECONDS = 60
@@ -82,7 +84,7 @@ def create_database(settings: Settings) -> bool:
         Whether the database is new. One that an interrupted first start left without the archive's tables
         counts as new, and is made again.
     """
-    is_new = not _has_archive(settings)
+    is_new = not has_archive(settings)
     if is_new:
         connection = psycopg2.connect(superuser_dsn(settings, "postgres"))
         connection.autocommit = True
@@ -96,7 +98,8 @@ def create_database(settings: Settings) -> bool:
     return is_new
 
 
-def _has_archive(settings: Settings) -> bool:
+def has_archive(settings: Settings) -> bool:
+    """Say whether there is a database with the archive's tables; the server runs."""
     connection = psycopg2.connect(superuser_dsn(settings, "postgres"))
     with connection, connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
@@ -138,25 +141,9 @@ def _configuration(settings: Settings) -> str:
     return "\n".join(
         [
             "# Written at every start.",
-            "listen_addresses = ''",
             f"unix_socket_directories = '\"{sockets}\"'",
-            "unix_socket_permissions = 0700",
-            "max_connections = 200",
             f"shared_buffers = {min(2048, max(128, memory_mb // 8))}MB",
             f"effective_cache_size = {max(256, memory_mb // 2)}MB",
-            "work_mem = 32MB",
-            "maintenance_work_mem = 256MB",
-            "max_wal_size = 2GB",
-            "# No replica reads this cluster.",
-            "wal_level = minimal",
-            "max_wal_senders = 0",
-            "# Single rows by index are the common case, and their pages are in memory.",
-            "random_page_cost = 1.1",
-            "# Compiling costs more than most of the queries here take.",
-            "jit = off",
-            "timezone = 'UTC'",
-            "log_timezone = 'UTC'",
-            "log_line_prefix = '%m [%p] %q%u@%d '",
-            "",
+            CONFIGURATION.read_text(),
         ]
     )

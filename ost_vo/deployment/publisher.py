@@ -19,7 +19,13 @@ from ost_vo.settings import Settings
 from ost_vo.store import provision, schema
 
 PROGRAM = Path("/usr/bin/dachs")
+# Those with tables; the registry's has records only, and DaCHS keeps two of them among its own.
 DESCRIPTORS = ("obscore/q", "ost/q")
+RECORDS = ("registry/q", "//services")
+# What DaCHS gives in one answer at the most: more than there will ever be.
+PAGE_SIZE = 10_000
+# Of a short name in VOResource, less what the descriptors append.
+SHORT_NAME = 16 - len(" registry")
 _PROFILES = {"feed": "ost_publisher", "trustedquery": "ost_dachs", "untrustedquery": "adql"}
 
 
@@ -49,6 +55,8 @@ def configure(settings: Settings, account: Account) -> str:
     url = f"http://127.0.0.1:{free_port()}"
     (root(settings) / "gavorc").write_text(_gavorc(settings, account, url))
     profiles = account.own(root(settings) / "etc")
+    (profiles / "defaultmeta.txt").write_text(_site(settings))
+    shutil.copy(descriptors() / "registry" / "userconfig.rd", profiles / "userconfig.rd")
     where = f"host = {settings.sockets}\nport = 5432\ndatabase = {cluster.DATABASE}\n"
     (profiles / "dsn").write_text(where)
     for profile, role in _PROFILES.items():
@@ -60,7 +68,7 @@ def configure(settings: Settings, account: Account) -> str:
 def is_current(settings: Settings) -> bool:
     """Say whether the descriptors were imported as they are now."""
     mark = root(settings) / "imported"
-    return mark.exists() and mark.read_text() == _digest()
+    return mark.exists() and mark.read_text() == _digest(settings)
 
 
 def initialise(settings: Settings, account: Account, *, database: bool) -> None:
@@ -82,12 +90,26 @@ def import_descriptors(settings: Settings, account: Account) -> None:
         shutil.copytree(descriptor, inputs / descriptor.name, dirs_exist_ok=True)
     for descriptor_id in DESCRIPTORS:
         _dachs(settings, account, "imp", descriptor_id)
-    mark.write_text(_digest())
+    publish(settings, account)
+    mark.write_text(_digest(settings))
+
+
+def publish(settings: Settings, account: Account) -> None:
+    """Have DaCHS make the records of its registry; those that its descriptors no longer have are withdrawn.
+
+    Raises:
+        FatalFault: DaCHS refused one; with what it said.
+    """
+    said = _dachs(settings, account, "pub", *RECORDS)
+    # DaCHS goes on without a descriptor that is faulty, as if its records were withdrawn.
+    if "*X*X*" in said:
+        raise FatalFault(f"dachs pub failed:\n{said.strip()}")
 
 
 def validate(settings: Settings, account: Account) -> str:
     """Return what `dachs val` says of the descriptors."""
-    return "".join(_dachs(settings, account, "val", descriptor) for descriptor in DESCRIPTORS)
+    # Temperatures in Celsius and humidities in percent are what observers compare; VOUnits has neither.
+    return _dachs(settings, account, "val", "--accept-free-units", *DESCRIPTORS, RECORDS[0])
 
 
 def command(account: Account) -> list[str]:
@@ -102,10 +124,10 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _digest() -> str:
+def _digest(settings: Settings) -> str:
     # A migration may have replaced what the views read: they are made anew for each revision, and with roles
     # and grants that have changed.
-    digest = hashlib.sha256(schema.head().encode())
+    digest = hashlib.sha256(f"{schema.head()} {settings.authority}".encode())
     digest.update(Path(provision.__file__).read_bytes())
     for path in sorted(descriptors().rglob("*.rd")):
         digest.update(path.read_bytes())
@@ -144,4 +166,23 @@ sitename: {settings.facility}
 
 [ivoa]
 authority: {settings.authority}
+oaipmhPageSize: {PAGE_SIZE}
 """
+
+
+def _site(settings: Settings) -> str:
+    """Return what DaCHS' records tell of the installation (etc/defaultmeta.txt)."""
+    metadata = {
+        "publisher": settings.organisation,
+        "contact.name": settings.contact_name,
+        "contact.email": settings.registry_email,
+        "creator.name": settings.creator,
+        "site.description": f"The archive of the observatory {settings.facility}.",
+        # Descriptors of DaCHS' own ask for these.
+        "authority.creationDate": "2026-11-22T00:00:00Z",
+        "authority.shortName": settings.facility[:SHORT_NAME],
+        "ost.facility": settings.facility,
+        "ost.publicURL": settings.base_url,
+        "ost.organisationURL": settings.organisation_url,
+    }
+    return "".join(f"{name}: {value}\n" for name, value in metadata.items())

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ost_vo import meters
 from ost_vo.access.context import Context
 from ost_vo.settings import Settings
 from ost_vo.store import schema, tap_schema
@@ -54,7 +55,9 @@ class Published:
 
     def _refresh(self) -> None:
         with self._lock:
-            if time.monotonic() - self._read_at < PUBLISHED_SECONDS and self._read_at:
+            is_known = bool(self._read_at) and time.monotonic() - self._read_at < PUBLISHED_SECONDS
+            meters.cache("tap_schema", hit=is_known)
+            if is_known:
                 return
             with self._database.connection() as connection:
                 self._catalogue = tap_schema.load(connection)

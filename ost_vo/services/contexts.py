@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -53,6 +53,25 @@ def resolve(archive: Archive, user_id: int, choice: Choice) -> Context:
         AuthorizationFault: the user is no member of the project.
     """
     return contexts.resolve(archive.accounts_database, user_id, choice, archive.settings.base_url)
+
+
+def of_job(
+    archive: Archive, owner_id: int | None, parameters: Iterable[tuple[str, str]], stored: Mapping[str, Any]
+) -> Context:
+    """Return the context of a job, as memberships are now.
+
+    Args:
+        archive: the open archive.
+        owner_id: who created it, None for anonymous.
+        parameters: of the job.
+        stored: what was chosen when it was created.
+
+    Raises:
+        UsageFault: a parameter is wrong.
+        AuthenticationFault: an anonymous caller chose a project; or the user is not active.
+        AuthorizationFault: the user is no member of the project.
+    """
+    return resolve(archive, owner_id or 0, choose(Parameters(parameters), stored_choice(stored)))
 
 
 def stored_choice(values: Mapping[str, Any]) -> Choice:

@@ -5,60 +5,35 @@ Source: DataLink 1.1 sections 2 (parameters), 3 (response), 4 (service descripto
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from hashlib import sha256
+from functools import lru_cache, partial
 from urllib.parse import quote
 
 from ost_vo.access.context import Context
 from ost_vo.faults import NotFoundFault, UsageFault
-from ost_vo.services import tap
+from ost_vo.services import descriptors, tap
 from ost_vo.services.archive import Archive
 from ost_vo.services.contexts import base_url
+from ost_vo.services.cut_kinds import kind_of
+from ost_vo.services.cutout_links import CutoutDescriptors
+from ost_vo.services.picture_links import picture_links
+from ost_vo.settings import Settings
 from ost_vo.store import observations
-from ost_vo.store.extents import extents
+from ost_vo.store.calibrations import CALIBRATED_WITH
 from ost_vo.store.observations import Product
-from ost_vo.store.relations import CALIBRATED_WITH, Relation, relations
-from ost_vo.vo import soda, votable
-from ost_vo.vo.columns import Column
+from ost_vo.store.relations import DataSet, Relation, data_sets
+from ost_vo.vo import linkrows, votable
 from ost_vo.vo.parameters import Parameters
 from ost_vo.vo.sia import canonical_identifier
-from ost_vo.vo.votable import DATALINK_CONTENT_TYPE, Info, Param, ServiceDescriptor
+from ost_vo.vo.soda import MEDIA_TYPES, Kind
+from ost_vo.vo.votable import DATALINK_CONTENT_TYPE, Info, ServiceDescriptor
 
-STANDARD_ID = "ivo://ivoa.net/std/DataLink#links-1.1"
 # Identifiers that one request is answered for; more are an overflow (section 2.1.1).
 MAX_IDENTIFIERS = 10_000
 # So many are looked up at a time, so that a small MAXREC costs little.
 BATCH = 500
 HEADER_TYPES = ("text/plain", "application/json")
 
-# Section 3.2.
-COLUMNS = (
-    Column("ID", "char", "*", ucd="meta.id;meta.main", description="Identifier that was asked for"),
-    Column("access_url", "char", "*", ucd="meta.ref.url", description="Link to the data"),
-    Column("service_def", "char", "*", ucd="meta.ref", description="Service that works on the data"),
-    Column("error_message", "char", "*", ucd="meta.code.error", description="Why there is no link"),
-    Column("description", "unicodeChar", "*", ucd="meta.note", description="What the link leads to"),
-    Column("semantics", "char", "*", ucd="meta.code", description="What the link is to the data set"),
-    Column("content_type", "char", "*", ucd="meta.code.mime", description="Media type of the content"),
-    Column(
-        "content_length", "long", ucd="phys.size;meta.file", unit="byte", description="Size of the content"
-    ),
-    Column("content_qualifier", "char", "*", description="Kind of data product"),
-    Column(
-        "local_semantics",
-        "char",
-        "*",
-        ucd="meta.id.assoc",
-        description="Same kind of link in other data sets",
-    ),
-    Column("link_auth", "char", "*", ucd="meta.code", description="Whether the link needs a login"),
-    Column("link_authorized", "boolean", ucd="meta.code", description="Whether the caller may use the link"),
-)
-
-# Files that cutouts are made of; what was packed with compress is not read.
-_FITS = re.compile(r"\.(?:(?:fits?|fts)(?:\.(?:gz|fz|bz2))?|fz)$", re.IGNORECASE)
-
+# What a link leads to: the cells of its row after the first.
 _Row = tuple[object, ...]
 
 
@@ -76,16 +51,12 @@ def links(archive: Archive, parameters: Parameters, context: Context) -> tuple[b
     limit = parameters.count("MAXREC")
     limit = tap.maxrec(archive, parameters) if limit is not None else archive.settings.max_maxrec
     wanted = list(dict.fromkeys(identifier.strip() for identifier in parameters.all("ID")))
-    rows, complete, cutouts = _rows(archive, wanted[:MAX_IDENTIFIERS], context, limit)
+    base = base_url(archive, context)
+    documentation = archive.settings.documentation_url or f"{archive.settings.base_url}/"
+    writer = _Writer(base, documentation, archive.settings)
+    complete = _write(archive, writer, wanted[:MAX_IDENTIFIERS], context, limit)
     is_whole = complete and len(wanted) <= MAX_IDENTIFIERS and (limit > 0 or not wanted)
-    document = votable.document(
-        COLUMNS,
-        rows,
-        status="OK" if is_whole else "OVERFLOW",
-        infos=(Info("standardID", STANDARD_ID),),
-        resources_after=(descriptor(base_url(archive, context)), *cutouts),
-    )
-    return document, media_type
+    return writer.document(is_whole, descriptors.links(base)), media_type
 
 
 def product(archive: Archive, identifier: str, context: Context) -> Product:
@@ -101,29 +72,11 @@ def product(archive: Archive, identifier: str, context: Context) -> Product:
     return found
 
 
-def descriptor(base: str, field: str | None = None) -> ServiceDescriptor:
-    """Describe the links service (sections 4.3 and 4.4).
-
-    Args:
-        base: what the URLs of the archive begin with for this client.
-        field: ID of the FIELD in the same document whose values the service takes; None in its own answer.
-    """
-    params = (
-        Param("standardID", STANDARD_ID),
-        Param("accessURL", f"{base}/datalink/links"),
-        Param("contentType", DATALINK_CONTENT_TYPE),
-    )
-    inputs = (Param("ID", ucd="meta.id;meta.main", ref=field, description="Identifier of the data set"),)
-    if field is not None:
-        return ServiceDescriptor("datalink", params, inputs, None, "Links to the data")
-    formats = Param("RESPONSEFORMAT", description="Format of the response", options=("votable",))
-    return ServiceDescriptor(None, params, (*inputs, formats), "this", "Links to the data")
-
-
-def is_cut(found: Product) -> bool:
-    """Whether the service for cutouts can read a file: an image or a cube in FITS."""
-    is_image = found.product_type in ("image", "cube") and found.missing_since is None
-    return is_image and _FITS.search(found.path) is not None
+def cut_kind(found: DataSet) -> Kind | None:
+    """Return what is offered to be cut out of a data set, None for nothing; images need a position."""
+    kind = kind_of(found.product)
+    is_known = found.extent.circle if kind == "image" else found.extent.em_min if kind == "spectrum" else True
+    return kind if is_known is not None else None
 
 
 def registry_part(archive: Archive) -> str:
@@ -148,104 +101,129 @@ def _stored(archive: Archive, identifiers: list[str]) -> dict[str, str]:
     return {given: canonical_identifier(given, part) for given in identifiers if "\0" not in given}
 
 
-def _relations(archive: Archive, found: dict[str, Product], context: Context) -> dict[str, list[Relation]]:
-    """Return what belongs to products, by their identifiers as stored."""
-    related: dict[str, list[Relation]] = {product.identifier: [] for product in found.values()}
-    if related:
-        with archive.database.connection() as connection:
-            for relation in relations(connection, archive.transaction_settings(context), list(related)):
-                related[relation.identifier].append(relation)
-    return related
-
-
-def _cutouts(
-    archive: Archive, products: Iterable[Product], context: Context, base: str
-) -> dict[str, ServiceDescriptor]:
-    """Describe the cutouts of those products that they can be made of, by the products' identifiers."""
-    wanted = [product.identifier for product in products if is_cut(product)]
-    if not wanted:
-        return {}
-    with archive.database.connection() as connection:
-        found = extents(connection, archive.transaction_settings(context), wanted)
-    return {
-        identifier: ServiceDescriptor(
-            f"cutout-{sha256(identifier.encode()).hexdigest()[:16]}",
-            (
-                Param("standardID", soda.STANDARD_ID),
-                Param("accessURL", f"{base}/soda/sync"),
-                Param("contentType", soda.FITS),
-            ),
-            soda.inputs(identifier, extent),
-            description="Cutouts",
-        )
-        for identifier, extent in found.items()
-        if extent.circle is not None
-    }
-
-
-def _rows(
-    archive: Archive, identifiers: list[str], context: Context, limit: int
-) -> tuple[list[_Row], bool, list[ServiceDescriptor]]:
-    """Return the rows up to the limit, whether those are all, and what they refer to."""
-    rows: list[_Row] = []
-    services: dict[str, ServiceDescriptor] = {}
-    base = base_url(archive, context)
+def _write(archive: Archive, writer: _Writer, identifiers: list[str], context: Context, limit: int) -> bool:
+    """Write the links of data sets up to a number of rows; return whether those are all."""
     for start in range(0, len(identifiers), BATCH):
-        batch = identifiers[start : start + BATCH][: limit - len(rows) + 1]
-        found = _products(archive, batch, context)
-        related = _relations(archive, found, context)
-        cutouts = _cutouts(archive, found.values(), context, base)
+        batch = identifiers[start : start + BATCH][: limit - writer.count + 1]
+        stored = _stored(archive, batch)
+        settings = archive.transaction_settings(context)
+        with archive.database.connection() as connection:
+            found = data_sets(connection, settings, list(stored.values()))
         for identifier in batch:
-            product = found.get(identifier)
-            more = _links_of(base, identifier, product, related[product.identifier] if product else [])
-            service = cutouts.get(product.identifier) if product else None
-            if product and service:
-                more.append(_cutout_row(identifier, product, service))
-            if len(rows) + len(more) > limit:
-                return rows, False, list(services.values())
-            rows += more
-            if product and service:
-                services[product.identifier] = service
-    return rows, True, list(services.values())
+            if not writer.add(identifier, found.get(stored.get(identifier, "")), limit):
+                return False
+    return True
 
 
-def _cutout_row(identifier: str, found: Product, service: ServiceDescriptor) -> _Row:
-    data = (f"Cutouts of {found.path}", "#cutout", soda.FITS, None, f"#{found.product_type}", None)
-    return (identifier, None, service.id, None, *data, *_permission(found))
+class _Writer:
+    """Writes the rows of a document, and the services that they refer to.
+
+    Args:
+        base: what the URLs of the archive begin with for this client.
+        documentation: URL of the page about the data.
+        settings: of the archive.
+
+    Attributes:
+        count: of the rows so far.
+    """
+
+    def __init__(self, base: str, documentation: str, settings: Settings) -> None:
+        self.count = 0
+        self._pictures = partial(picture_links, settings, base)
+        self._base = base
+        self._documentation = documentation
+        self._rows: list[str] = []
+        self._services: list[str] = []
+        self._cutouts = CutoutDescriptors(base)
+        # What is the same for many data sets, such as a calibration frame.
+        self._related: dict[tuple[str, str], str] = {}
+
+    def add(self, identifier: str, found: DataSet | None, limit: int) -> bool:
+        """Write the links of a data set; return False, and write none, if there would be too many rows.
+
+        Args:
+            identifier: as it was asked for.
+            found: the data set; None for an identifier of none that the caller may see.
+            limit: the most rows of the document.
+        """
+        links = [linkrows.cells(link) for link in self._own(identifier, found)]
+        if found is not None and found.product.missing_since is None:
+            links += [
+                self._relation(relation)
+                for relation in found.relations
+                if relation.other.missing_since is None
+            ]
+            kind = cut_kind(found)
+            links += [linkrows.cells(self._cutout(found.product, kind))] if kind else []
+        else:
+            kind = None
+        if self.count + len(links) > limit:
+            return False
+        self.count += len(links)
+        self._rows += [linkrows.row(identifier, link) for link in links]
+        if found and kind:
+            self._services.append(self._cutouts.text(found.product.identifier, found.extent, kind))
+        return True
+
+    def document(self, is_whole: bool, service: ServiceDescriptor) -> bytes:
+        """Return the document, with the description of the links service itself."""
+        head, tail = _around(is_whole, service)
+        end = tail.rindex(b"</VOTABLE>")
+        services = "".join(f"{text}\n" for text in self._services)
+        return b"".join([head, "".join(self._rows).encode(), tail[:end], services.encode(), tail[end:]])
+
+    def _own(self, identifier: str, found: DataSet | None) -> list[_Row]:
+        """Return the links to the file and to what the archive has made of it."""
+        if found is None:
+            return [_error_row(_unknown(identifier))]
+        product = found.product
+        if product.missing_since is not None:
+            missing = NotFoundFault(
+                f"The file has not been found on disk since {product.missing_since:%Y-%m-%d %H:%M} UTC."
+            )
+            return [_error_row(missing), *_headers_of(self._base, product)]
+        return [
+            _file_row(self._base, product, "#this"),
+            *_headers_of(self._base, product),
+            *((*link, None, *_permission(product)) for link in self._pictures(product)),
+            (self._documentation, None, None, "About the archive and its data", "#documentation",
+             "text/html", None, None, None, "false", True),
+        ]  # fmt: skip
+
+    def _relation(self, relation: Relation) -> str:
+        key = (relation.semantics, relation.other.identifier)
+        known = self._related.get(key)
+        if known is None:
+            row = _file_row(self._base, relation.other, f"#{relation.semantics}", _why(relation))
+            known = self._related[key] = linkrows.cells(row)
+        return known
+
+    def _cutout(self, found: Product, kind: Kind) -> _Row:
+        service, media_type = self._cutouts.id(found.identifier), MEDIA_TYPES[kind]
+        qualifier = f"#{found.product_type}" if found.product_type else None
+        data = (f"Cutouts of {found.path}", "#cutout", media_type, None, qualifier, None)
+        return (None, service, None, *data, *_permission(found))
 
 
-def _links_of(base: str, identifier: str, found: Product | None, related: list[Relation]) -> list[_Row]:
-    if found is None:
-        return [_error_row(identifier, _unknown(identifier))]
-    if found.missing_since is not None:
-        missing = NotFoundFault(
-            f"The file has not been found on disk since {found.missing_since:%Y-%m-%d %H:%M} UTC."
-        )
-        return [_error_row(identifier, missing), *_headers_of(base, identifier, found)]
-    return [
-        _file_row(base, identifier, found, "#this"),
-        *_headers_of(base, identifier, found),
-        *(
-            _file_row(base, identifier, relation.other, f"#{relation.semantics}", _why(relation))
-            for relation in related
-            if relation.other.missing_since is None
-        ),
-    ]
+@lru_cache(maxsize=64)
+def _around(is_whole: bool, service: ServiceDescriptor) -> tuple[bytes, bytes]:
+    """Return what stands before and after the rows of a document."""
+    head = votable.head(linkrows.COLUMNS, infos=(Info("standardID", descriptors.STANDARD_ID),))
+    return head, votable.tail("OK" if is_whole else "OVERFLOW", resources_after=(service,))
 
 
-def _file_row(base: str, identifier: str, found: Product, semantics: str, why: str = "") -> _Row:
+def _file_row(base: str, found: Product, semantics: str, why: str = "") -> _Row:
     url = f"{base}/files/{quote(found.path)}"
     kind = f"#{found.product_type}" if found.product_type else None
     data = (why + _description(found), semantics, found.media_type, found.file_size, kind)
-    return (identifier, url, None, None, *data, None, *_permission(found))
+    return (url, None, None, *data, None, *_permission(found))
 
 
-def _headers_of(base: str, identifier: str, found: Product) -> list[_Row]:
+def _headers_of(base: str, found: Product) -> list[_Row]:
     """Return the links to the header of a product, which is there when its file is not."""
     url = f"{base}/datalink/header?ID={quote(found.identifier, safe='')}"
     return [
         (
-            identifier,
             f"{url}&RESPONSEFORMAT={quote(media_type, safe='')}",
             *(None, None, f"Header of {found.path}", "#detached-header", media_type, None, None, None),
             *_permission(found),
@@ -263,8 +241,8 @@ def _why(relation: Relation) -> str:
     return "fits: " if relation.semantics in CALIBRATED_WITH else ""
 
 
-def _error_row(identifier: str, fault: NotFoundFault) -> _Row:
-    return (identifier, None, None, f"{fault.code}: {fault}", None, "#this", *[None] * 6)
+def _error_row(fault: NotFoundFault) -> _Row:
+    return (None, None, f"{fault.code}: {fault}", None, "#this", *[None] * 6)
 
 
 def _unknown(identifier: str) -> NotFoundFault:

@@ -58,8 +58,20 @@ def soda_capabilities(archive: Archive, base_url: str) -> bytes:
     """Return what the cutout service can do; ``base_url`` is what the client's URLs begin with."""
     base = f"{base_url}/soda"
     sync = Interface(f"{base}/sync", use="base", version="1.0", query_types=("GET", "POST"))
-    soda = Capability("ivo://ivoa.net/std/SODA#sync-1.0", _with_logins(sync))
-    return vosi.capabilities([soda, *_self_description(base), _login(archive)])
+    jobs = Interface(f"{base}/async", use="base", version="1.0", query_types=("POST",))
+    soda = (
+        Capability("ivo://ivoa.net/std/SODA#sync-1.0", _with_logins(sync)),
+        Capability("ivo://ivoa.net/std/SODA#async-1.0", _with_logins(jobs)),
+    )
+    return vosi.capabilities([*soda, *_self_description(base), _login(archive)])
+
+
+def downloads_capabilities(archive: Archive, base_url: str) -> bytes:
+    """Return what the service for downloads can do; ``base_url`` is what the client's URLs begin with."""
+    base = f"{base_url}/downloads"
+    jobs = Interface(base, use="base", version="1.1", query_types=("POST",))
+    uws = Capability("ivo://ivoa.net/std/UWS#rest-1.1", _with_logins(jobs))
+    return vosi.capabilities([uws, *_self_description(base), _login(archive)])
 
 
 def availability(archive: Archive) -> bytes:

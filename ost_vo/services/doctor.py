@@ -1,17 +1,20 @@
-"""Looking an installation over: the database, the disks, the data root, the web service."""
+"""Looking an installation over: the database, the disks, the data root, the services, the public URL."""
 
 from __future__ import annotations
 
+import configparser
 import os
 import shutil
-import urllib.error
+import socket
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ost_vo.faults import Fault
-from ost_vo.settings import Settings
-from ost_vo.store import diagnosis, site
+from ost_vo.services.archive import ACCOUNTS_CONNECTIONS, JOB_CONTROL_CONNECTIONS
+from ost_vo.settings import Settings, is_loopback
+from ost_vo.store import alarms, diagnosis, site
 from ost_vo.store.connections import Database
 from ost_vo.store.diagnosis import Finding
 
@@ -27,8 +30,36 @@ def examine(settings: Settings) -> list[Finding]:
         *_published(settings),
         *_disk(settings),
         *_data_root(settings),
+        *_secrets(settings),
         *_web(settings),
+        *_publisher(settings),
+        *_broker(settings),
+        *_public(settings),
     ]
+
+
+def before_upgrade(settings: Settings) -> list[Finding]:
+    """Return what an upgrade would trip over; PostgreSQL runs, the other services need not."""
+    database = Database(settings.dsn("ost_owner"), 1)
+    try:
+        with database.connection() as connection:
+            return [*diagnosis.unfit(connection), *_disk(settings)]
+    except Fault as fault:
+        return [_unreachable(fault)]
+    finally:
+        database.close()
+
+
+def after_upgrade(settings: Settings) -> list[Finding]:
+    """Return what is wrong in the database; PostgreSQL runs, the other services need not."""
+    database = Database(settings.dsn("ost_owner"), 1)
+    try:
+        with database.connection() as connection:
+            return [*diagnosis.findings(connection), *_published(settings)]
+    except Fault as fault:
+        return [_unreachable(fault)]
+    finally:
+        database.close()
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
@@ -36,16 +67,34 @@ def _database(settings: Settings) -> Iterator[Finding]:
     try:
         with database.connection() as connection:
             yield from diagnosis.findings(connection)
+            for alarm in alarms.sounding(connection):
+                problem = f"{alarm.problem} (since {alarm.since:%Y-%m-%d %H:%M %Z})"
+                yield Finding(alarm.subject, problem, alarm.remedy)
             if (known := site.public_url(connection)) != settings.base_url:
                 yield Finding(
                     "public URL",
                     f"Rows lead to {known}, and the settings say {settings.base_url}.",
                     "Start with `ost-vo run` and the right OST_VO_PUBLIC_URL.",
                 )
+            yield from diagnosis.capacity(connection, _needed_connections(settings))
+            if settings.watch and not diagnosis.is_watched(connection):
+                log = settings.state / "log" / "watcher.log"
+                yield Finding("watcher", "Nobody watches the data root.", f"Start `ost-vo watch`; see {log}.")
     except Fault as fault:
-        yield Finding("database", fault.detail, "See that PostgreSQL runs: `ost-vo run` starts it.")
+        yield _unreachable(fault)
     finally:
         database.close()
+
+
+def _needed_connections(settings: Settings) -> int:
+    """Return how many connections to the database the processes may open together."""
+    # Besides its pools, each listens for news of jobs.
+    each = settings.connections + settings.job_slots + JOB_CONTROL_CONNECTIONS + ACCOUNTS_CONNECTIONS + 1
+    return each * (settings.web_processes + (settings.job_slots if settings.broker else 0))
+
+
+def _unreachable(fault: Fault) -> Finding:
+    return Finding("database", fault.detail, "See that PostgreSQL runs: `ost-vo run` starts it.")
 
 
 def _published(settings: Settings) -> Iterator[Finding]:
@@ -74,15 +123,89 @@ def _data_root(settings: Settings) -> Iterator[Finding]:
         yield Finding("data root", f"{root} cannot be read.", "Let the service's account read it.")
     elif not any(root.iterdir()):
         yield Finding("data root", f"{root} is empty.", "See that its disk is mounted.")
+    elif settings.data_marker and not (root / settings.data_marker).exists():
+        problem = f"{settings.data_marker} is not below {root}."
+        yield Finding("data root", problem, "See that its disk is mounted, or make that file there.")
+
+
+def _secrets(settings: Settings) -> Iterator[Finding]:
+    """Look for what other accounts of this machine could read or connect to."""
+    for path in (settings.sockets, settings.state / "postgresql", settings.state / "settings.env"):
+        if path.exists() and path.stat().st_mode & 0o077:
+            mode = "700" if path.is_dir() else "600"
+            yield Finding("secrets", f"Other accounts may open {path}.", f"chmod {mode} {path}")
 
 
 def _web(settings: Settings) -> Iterator[Finding]:
-    url = f"http://{settings.host}:{settings.port}/availability"
+    url = f"http://{settings.host}:{settings.port}/health/ready"
+    if problem := _unanswered(url):
+        log = settings.state / "log" / "web.log"
+        yield Finding("web service", f"{url} does not answer: {problem}.", f"See {log}.")
+
+
+def _publisher(settings: Settings) -> Iterator[Finding]:
+    """Look for DaCHS where its own configuration says it listens."""
+    written = configparser.ConfigParser()
+    if not written.read(settings.state / "dachs" / "gavorc"):
+        return
+    url = f"{written['web']['serverURL']}/tap/availability"
+    if problem := _unanswered(url):
+        log = settings.state / "log" / "dachs.log"
+        problem = f"{url} does not answer: {problem}; the registry's records are not kept up to date."
+        yield Finding("DaCHS", problem, f"See {log}.")
+
+
+def _broker(settings: Settings) -> Iterator[Finding]:
+    if not settings.broker:
+        return
+    path = settings.sockets / "redis.sock"
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(ANSWER_SECONDS)
+        try:
+            client.connect(str(path))
+            client.sendall(b"PING\r\n")
+            answer = client.recv(16)
+        except OSError as error:
+            answer = str(error).encode()
+    if not answer.startswith(b"+PONG"):
+        problem = f"{path} does not answer: {answer.decode(errors='replace').strip()}."
+        yield Finding("Redis", problem, f"See {settings.state / 'log' / 'redis.log'}.")
+
+
+def _public(settings: Settings) -> Iterator[Finding]:
+    """Look at the archive as the world does, where it is told to be elsewhere than on this port."""
+    parts = urlsplit(settings.base_url)
+    if not settings.public_url or is_loopback(parts.hostname):
+        return
+    if problem := _unanswered(f"{settings.base_url}/health/live"):
+        yield Finding(
+            "public URL",
+            f"{settings.base_url} leads to no archive: {problem}.",
+            "See that the web server in front runs, with the site of etc/ and the right path.",
+        )
+    elif problem := _unanswered(f"{settings.base_url}/oai.xml?verb=Identify"):
+        yield Finding(
+            "registry", f"/oai.xml does not answer: {problem}.", "`ost-vo registry check` says why."
+        )
+    if parts.scheme != "https":
+        yield Finding(
+            "public URL", "It begins with http: passwords travel in the open.", "Use https; see etc/."
+        )
+    if not settings.trusted_proxies:
+        yield Finding(
+            "trusted proxies",
+            "There are none, so all clients behind the web server count as one address.",
+            "Set OST_VO_TRUSTED_PROXIES to the network of the web server, as 127.0.0.0/8.",
+        )
+
+
+def _unanswered(url: str) -> str:
+    """Return why a URL does not answer with 200; '' where it does."""
     try:
         urllib.request.urlopen(url, timeout=ANSWER_SECONDS).close()
-    except (OSError, urllib.error.URLError) as error:
-        log = settings.state / "log" / "web.log"
-        yield Finding("web service", f"{url} does not answer: {error}.", f"See {log}.")
+    except (OSError, ValueError) as error:
+        return str(error)
+    return ""
 
 
 def _existing(path: Path) -> Path:

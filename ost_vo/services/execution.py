@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,14 @@ def directory(settings: Settings, job_id: str) -> Path:
     return settings.state / "jobs" / job_id
 
 
+# Tells how far a job has come, name to number.
+Report = Callable[[Mapping[str, int]], None]
+
+
+def _to_nobody(progress: Mapping[str, int]) -> None:
+    del progress
+
+
 @dataclass(frozen=True)
 class Execution:
     """One attempt.
@@ -35,6 +43,7 @@ class Execution:
         cancellation: through which its queries are cancelled; work outside the database looks at
             ``cancellation.requested`` now and then, and returns or raises.
         started: when the attempt began, on the clock of ``time.monotonic`` [s].
+        report: tells how far it has come.
     """
 
     job: Job
@@ -42,6 +51,7 @@ class Execution:
     directory: Path
     cancellation: Cancellation = field(default_factory=Cancellation)
     started: float = field(default_factory=time.monotonic)
+    report: Report = _to_nobody
     _mark: str = field(default_factory=lambda: secrets.token_hex(4))
 
     @property
@@ -59,10 +69,11 @@ class Execution:
         """Return the file to write a result to; it is of this attempt alone."""
         return self.directory / f"{result_id}.{self._mark}{_PARTIAL}"
 
-    def publish(self, results: Sequence[Result]) -> None:
-        """Put the results in their places, from one moment to the next."""
-        for result in results:
-            os.replace(self.partial(result.id), self.directory / result.id)
+    def publish(self) -> None:
+        """Put what has been written in its place, from one moment to the next."""
+        ending = f".{self._mark}{_PARTIAL}"
+        for path in self.directory.glob(f"*{ending}"):
+            os.replace(path, path.with_name(path.name.removesuffix(ending)))
 
     def discard(self) -> None:
         """Remove what has not been published."""

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import structlog
 
 from ost_vo.access.context import Context
-from ost_vo.faults import FatalFault, NotFoundFault
+from ost_vo.faults import ConflictFault, FatalFault, NotFoundFault
 from ost_vo.services import datalink
 from ost_vo.services.archive import Archive
 from ost_vo.store import observations
@@ -29,25 +29,45 @@ class Download:
     Attributes:
         product: what the archive knows of it.
         descriptor: the number of the open file.
-        status: of the open file.
+        status: of the file of the product.
+        form: the name of the open file where it was made from that of the product; '' for that itself.
+        media_type: of what was made so.
     """
 
     product: Product
     descriptor: int
     status: os.stat_result
+    form: str = ""
+    media_type: str = ""
+
+    @property
+    def stored_name(self) -> str:
+        """The name of the product's file, without directories."""
+        return PurePosixPath(self.product.path).name
 
     @property
     def name(self) -> str:
-        """The name of the file, without directories."""
-        return PurePosixPath(self.product.path).name
+        """The name of the file to send, without directories."""
+        return self.form or self.stored_name
+
+    @property
+    def is_as_ingested(self) -> bool:
+        """Whether the product's file is the one whose checksum the archive knows, by size and time."""
+        known = (self.product.file_size, int(self.product.file_modified.timestamp()))
+        return (self.status.st_size, int(self.status.st_mtime)) == known
+
+    @property
+    def sha256(self) -> bytes | None:
+        """The checksum of the open file, None where it is not known."""
+        return bytes.fromhex(self.product.sha256) if self.is_as_ingested and not self.form else None
 
     @property
     def etag(self) -> str:
         """The entity tag: strong while the file is the one whose checksum the archive knows, else weak."""
-        known = (self.product.file_size, int(self.product.file_modified.timestamp()))
-        if (self.status.st_size, int(self.status.st_mtime)) == known:
-            return f'"{self.product.sha256}"'
-        return f'W/"{self.status.st_size:x}-{self.status.st_mtime_ns:x}"'
+        suffix = "-unpacked" if self.form else ""
+        if self.is_as_ingested:
+            return f'"{self.product.sha256}{suffix}"'
+        return f'W/"{self.status.st_size:x}-{self.status.st_mtime_ns:x}{suffix}"'
 
     def close(self) -> None:
         """Give the open file back."""
@@ -59,6 +79,7 @@ def open_path(archive: Archive, path: str, context: Context) -> Download:
 
     Raises:
         NotFoundFault: there is no such product, the caller may not see it, or its file is missing.
+        ConflictFault: the file has another size than the one that was ingested.
         TransientFault: out of time or connections.
         FatalFault: the file cannot be read.
     """
@@ -69,15 +90,21 @@ def open_path(archive: Archive, path: str, context: Context) -> Download:
             found = observations.by_path(connection, settings, path)
     if found is None:
         raise NotFoundFault(f"There is no file {path!r}, or none that you may see.")
-    return _opened(archive, found)
+    return _unchanged(opened(archive, found))
 
 
 def open_identifier(archive: Archive, identifier: str, context: Context) -> Download:
     """Open the file of the data product with an identifier; faults are those of :func:`open_path`."""
-    return _opened(archive, datalink.product(archive, identifier.strip(), context))
+    return _unchanged(opened(archive, datalink.product(archive, identifier.strip(), context)))
 
 
-def _opened(archive: Archive, product: Product) -> Download:
+def opened(archive: Archive, product: Product) -> Download:
+    """Open the file of a product that the caller may see, as it is now.
+
+    Raises:
+        NotFoundFault: it is missing.
+        FatalFault: it cannot be read.
+    """
     root = archive.settings.data
     try:
         # A pipe that somebody left there must not hold the request up.
@@ -96,6 +123,22 @@ def _opened(archive: Archive, product: Product) -> Download:
         os.close(descriptor)
         raise _missing(product, "not a regular file below the data root")
     return Download(product, descriptor, status)
+
+
+def _unchanged(download: Download) -> Download:
+    """Return a file that may be the one that was ingested; note one that has another time."""
+    if download.is_as_ingested:
+        return download
+    product, size = download.product, download.status.st_size
+    log.warning("file changed", path=product.path, identifier=product.identifier, size=size)
+    if size == product.file_size:
+        return download
+    download.close()
+    raise ConflictFault(
+        f"The file {product.path!r} has changed on disk: it has {size} bytes, and {product.file_size} when it"
+        " was ingested.",
+        "It can be had again once it has been ingested anew; the operators have been told.",
+    )
 
 
 def _missing(product: Product, reason: str) -> NotFoundFault:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ost_vo.access.context import Context
 from ost_vo.faults import AuthorizationFault, NotFoundFault, TransientFault, UsageFault
-from ost_vo.services import uploads
+from ost_vo.services import policies, uploads
 from ost_vo.services.archive import Archive
 from ost_vo.services.execution import directory
 from ost_vo.services.worker import Dispatch, dispatch_nowhere
@@ -49,8 +49,14 @@ class Jobs:
         self._store = JobStore(archive.jobs_database)
         self._dispatch = dispatch
 
-    def create(self, kind: str, caller: Context, parameters: Parameters) -> str:
+    def create(self, kind: str, caller: Context, parameters: Parameters, address: str | None = None) -> str:
         """Create a job, and start it where the parameters say PHASE=RUN; return its id.
+
+        Args:
+            kind: of the job.
+            caller: who asks.
+            parameters: of the job, and those that control it.
+            address: from where the request comes, for kinds that limit anonymous callers by it.
 
         Raises:
             UsageFault: a control parameter is wrong. What the job itself gets is looked at when it runs.
@@ -59,19 +65,22 @@ class Jobs:
         phase = _requested_phase(parameters, (RUN,))
         if phase == RUN:
             self._admit(kind, caller.user_id or None)
+        policy, owner_id = policies.of(self._settings, kind), caller.user_id or None
         job_id = secrets.token_hex(ID_BYTES)
         self._store.create(
             NewJob(
                 id=job_id,
                 kind=kind,
                 phase=Phase.QUEUED if phase == RUN else Phase.PENDING,
-                owner_id=caller.user_id or None,
+                owner_id=owner_id,
                 context=asdict(caller.choice),
                 run_id=_run_id(parameters),
                 parameters=_own_parameters(parameters),
                 execution_duration=self._settings.job_seconds,
-                destruction=datetime.now(UTC) + timedelta(days=self._settings.job_days),
-            )
+                destruction=datetime.now(UTC) + timedelta(days=policy.days),
+                address=address if policy.counts_addresses and owner_id is None else None,
+            ),
+            policies.admission(self._settings, kind, owner_id),
         )
         if phase == RUN:
             self._dispatch(job_id)
@@ -124,7 +133,7 @@ class Jobs:
             return
         if job.phase in (Phase.PENDING, Phase.HELD):
             self._admit(kind, job.owner_id)
-        if self._store.queue(job.id):
+        if self._store.queue(job.id, policies.admission(self._settings, kind, job.owner_id)):
             self._dispatch(job.id)
         elif (phase := self.get(kind, job_id, caller).phase) in FINAL:
             raise UsageFault(f"The job {job.id} has ended with {phase}.", "Create another one.")
@@ -182,20 +191,19 @@ class Jobs:
         text = parameters.one("DESTRUCTION")
         if text is None:
             raise UsageFault("DESTRUCTION is missing.", "Give a date and time in UTC.")
-        latest = datetime.now(UTC) + timedelta(days=self._settings.job_max_days)
+        latest = datetime.now(UTC) + timedelta(days=policies.of(self._settings, kind).max_days)
         self._store.set_destruction(job.id, min(uws.moment(text, "DESTRUCTION"), latest))
 
     def result(self, kind: str, job_id: str, caller: Context, result_id: str) -> tuple[Path, Result]:
-        """Return the file of a result, and what it is.
+        """Return the file of a result, which may be made only when it is sent, and what it is.
 
         Raises:
             NotFoundFault: the job has no such result.
         """
         job = self.get(kind, job_id, caller)
         for result in job.results:
-            path = directory(self._settings, job.id) / result.id
-            if result.id == result_id and path.is_file():
-                return path, result
+            if result.id == result_id:
+                return directory(self._settings, job.id) / result.id, result
         raise NotFoundFault(f"The job {job.id} has no result {result_id!r}; its phase is {job.phase}.")
 
     def _admit(self, kind: str, owner_id: int | None) -> None:

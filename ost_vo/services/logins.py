@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from ost_vo import meters
 from ost_vo.access.actor import Actor
 from ost_vo.faults import AuthenticationFault, ThrottledFault, TransientFault
 from ost_vo.services import passwords
@@ -149,7 +150,9 @@ class Logins:
         What is remembered is bound to the hash in the database: another password ends it at once.
         """
         account = self._account(name) if len(self._right) else None
-        return account.actor if account and self._mark(name, account, password) in self._right else None
+        is_right = account is not None and self._mark(name, account, password) in self._right
+        meters.cache("passwords", hit=is_right)
+        return account.actor if account and is_right else None
 
     def by_password(self, name: str, password: str, address: str) -> Actor:
         """Return the user with a name and a password.

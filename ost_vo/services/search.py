@@ -5,7 +5,9 @@ Every search is a query in ADQL in the caller's context, as anybody could write 
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +32,21 @@ _COLUMNS = (
     'instrument_name, t_min, t_exptime, file_size, s_ra, s_dec, "privileges", is_valid'
 )
 _TARGET = "target_name, target_class, s_ra, s_dec"
+CALIBRATION_KINDS = ("dark", "bias", "flat")
+_NAMED = ("instrument_name", "filter_name", "readout_mode")
+CALIBRATION_VALUES = (
+    *_NAMED,
+    "t_exptime",
+    "ccd_temperature",
+    "s_xel1",
+    "s_xel2",
+    "binning_x",
+    "binning_y",
+    "gain",
+    "black_level",
+)
+# A header has the exposure to a few digits; a dark frame changes by less than its noise within 2 K.
+_EXPOSURE_MARGIN, _KELVIN = 0.001, 2.0
 _RADIUS = re.compile(r"(?:^|[\s,;])r(?:adius)?\s*=\s*(\d+(?:\.\d*)?)\s*(deg|d|'|arcmin|\"|arcsec)?\s*$", re.I)
 _DEGREES_OF = {
     "": 1.0,
@@ -170,6 +187,45 @@ def target(archive: Archive, context: Context, name: str) -> tuple[dict[str, Any
     if not found:
         raise NotFoundFault(f"There is no target {name}.", "Look at the list of targets.")
     return found[0], _rows(archive, context, _COLUMNS, "ost.products", _is("target_name", name), "t_min")
+
+
+def calibrations(archive: Archive, context: Context, wanted: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return calibration frames that fit what somebody asks for: the dark finder.
+
+    Args:
+        archive: the open archive.
+        context: who asks, in which scope.
+        wanted: exposure_type (bias, dark or flat) and any of CALIBRATION_VALUES to a text: names must be
+            equal; exposure [s] within 0.1 %, temperature [deg C] within 2 K, other numbers equal.
+
+    Returns:
+        The latest first, at most MAX_FOUND and one.
+
+    Raises:
+        UsageFault: what should be a number is none, or the kind is no calibration.
+        TransientFault: out of time or connections.
+    """
+    kind = wanted.get("exposure_type", "dark")
+    if kind not in CALIBRATION_KINDS:
+        raise UsageFault(f"{kind!r} is no kind of calibration frame.", "Take bias, dark or flat.")
+    conditions = [_is("exposure_type", kind), "is_valid = 1", "missing_since IS NULL"]
+    conditions += [
+        _fits(column, text) for column in CALIBRATION_VALUES if (text := wanted.get(column, "").strip())
+    ]
+    return _rows(archive, context, _COLUMNS, "ost.products", " AND ".join(conditions), "t_min DESC")
+
+
+def _fits(column: str, text: str) -> str:
+    if column in _NAMED:
+        return _is(column, text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise UsageFault(f"{column} is {text!r}, which is no number.", "Write it as in -10.5.")
+    margin = {"t_exptime": abs(number) * _EXPOSURE_MARGIN, "ccd_temperature": _KELVIN}.get(column, 0.0)
+    return f"{column} BETWEEN {number - margin!r} AND {number + margin!r}"
 
 
 def _in_cone(archive: Archive, context: Context, place: Cone) -> Found:

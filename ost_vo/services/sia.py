@@ -9,7 +9,7 @@ import asyncio
 
 from ost_vo.access.context import Context
 from ost_vo.faults import FatalFault
-from ost_vo.services import datalink, formats, tap
+from ost_vo.services import datalink, descriptors, formats, tap
 from ost_vo.services.archive import Archive
 from ost_vo.services.contexts import base_url
 from ost_vo.store import observations
@@ -46,12 +46,12 @@ async def query(archive: Archive, parameters: Parameters, context: Context) -> t
         "table": {"name": "observations"},
     }
     base = base_url(archive, context)
-    descriptors = (_self_description(base), datalink.descriptor(base, "obs_publisher_did"))
+    services = (_self_description(base), *descriptors.of_columns(base, columns))
     stream = await stream_async(
         archive.database.connection,
         observations.search(values, table.sql_name, conditions, limit),
         columns,
-        form.encoder(limit, envelope, descriptors),
+        form.encoder(limit, envelope, services),
         {"statement_timeout": f"{settings.transfer_seconds}s", **context.database_settings()},
         stall_seconds=settings.stall_seconds,
         work_seconds=settings.sync_seconds,

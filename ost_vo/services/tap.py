@@ -12,8 +12,9 @@ from functools import partial
 
 from ost_vo.access.context import Context
 from ost_vo.faults import UsageFault
-from ost_vo.services import formats, uploads
+from ost_vo.services import descriptors, formats, uploads
 from ost_vo.services.archive import Archive
+from ost_vo.services.contexts import base_url
 from ost_vo.services.uploads import NOTHING, Uploads
 from ost_vo.store.results import AsyncResultStream, Before, Encoder, stream_async
 from ost_vo.vo import adql
@@ -38,12 +39,15 @@ class Prepared:
     media_type: str
 
 
-def prepare(archive: Archive, parameters: Parameters, uploaded: Uploads = NOTHING) -> Prepared:
+def prepare(
+    archive: Archive, parameters: Parameters, context: Context, uploaded: Uploads = NOTHING
+) -> Prepared:
     """Translate the query that parameters ask for, and choose the format of its result.
 
     Args:
         archive: the open archive.
         parameters: of the request.
+        context: of the caller, whose URLs the result has.
         uploaded: the tables of its UPLOAD, which the query may name.
 
     Raises:
@@ -54,7 +58,8 @@ def prepare(archive: Archive, parameters: Parameters, uploaded: Uploads = NOTHIN
     catalogue = archive.published.catalogue.with_tables(uploaded.tables)
     translation = adql.translate(text, catalogue, maxrec=maxrec(archive, parameters))
     form = formats.settled(form, translation.columns)
-    encoder = form.encoder(translation.limit, {"infos": (Info("QUERY", text),)}, ())
+    services = descriptors.of_columns(base_url(archive, context), translation.columns)
+    encoder = form.encoder(translation.limit, {"infos": (Info("QUERY", text),)}, services)
     return Prepared(translation, encoder, media_type)
 
 
@@ -75,7 +80,7 @@ async def query(archive: Archive, parameters: Parameters, context: Context) -> t
                 uploaded = await asyncio.to_thread(documents.enter_context, opened)
             else:
                 uploaded = NOTHING
-            return await _stream(archive, prepare(archive, parameters, uploaded), context, uploaded)
+            return await _stream(archive, prepare(archive, parameters, context, uploaded), context, uploaded)
     finally:
         uploads.discard(archive.settings, parameters)
 

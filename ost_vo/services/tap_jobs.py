@@ -29,7 +29,7 @@ def execute(archive: Archive, execution: Execution) -> list[Result]:
     """
     parameters = Parameters(execution.job.parameters)
     with uploads.opened(archive.settings, parameters) as uploaded:
-        prepared = tap.prepare(archive, parameters, uploaded)
+        prepared = tap.prepare(archive, parameters, execution.context, uploaded)
         _write(archive, execution, prepared, uploaded)
     # Not before: a worker that dies leaves the job to another one.
     uploads.discard(archive.settings, parameters)

@@ -13,21 +13,25 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 
 from ost_vo.access.context import Context
 from ost_vo.faults import FatalFault, Fault
-from ost_vo.services import contexts, tap_jobs
+from ost_vo.services import contexts, downloads, soda_jobs, tap_jobs
 from ost_vo.services.archive import Archive
 from ost_vo.services.execution import Execution, Executor, directory
 from ost_vo.store.jobs import DELETED, Claim, JobStore
-from ost_vo.vo.parameters import Parameters
 from ost_vo.vo.uws import Failure, Phase, Result
 
 log = structlog.get_logger(__name__)
 
-EXECUTORS: Mapping[str, Executor] = {tap_jobs.KIND: tap_jobs.execute}
+EXECUTORS: Mapping[str, Executor] = {
+    tap_jobs.KIND: tap_jobs.execute,
+    soda_jobs.KIND: soda_jobs.execute,
+    downloads.KIND: downloads.execute,
+}
 
 # How often a job is tried when its workers die.
 ATTEMPTS = 3
@@ -177,23 +181,27 @@ class Worker:
         claim = self._store.claim(list(self._executors), token, job_id)
         if claim is None:
             return False
+        with structlog.contextvars.bound_contextvars(job=claim.job.id):
+            self._run_claimed(claim)
+        return True
+
+    def _run_claimed(self, claim: Claim) -> None:
         context = self._context(claim)
         if context is None:
-            return True
+            return
+        log.info("job begins", kind=claim.job.kind)
         with self._execution(claim, context) as execution:
             # An abort between the claim and here has found nothing to cancel.
-            if self._store.beat([token]) and not self._stopping.is_set():
+            if self._store.beat([claim.token]) and not self._stopping.is_set():
                 self._run(claim, execution)
             elif self._stopping.is_set():
                 self._store.release(claim.job.id, claim.token)
-        return True
 
     def _context(self, claim: Claim) -> Context | None:
         """Return the context as memberships are now; None, with the job in ERROR, where it may not be had."""
         job = claim.job
         try:
-            choice = contexts.choose(Parameters(job.parameters), contexts.stored_choice(claim.context))
-            return contexts.resolve(self._archive, job.owner_id or 0, choice)
+            return contexts.of_job(self._archive, job.owner_id, job.parameters, claim.context)
         except Fault as fault:
             self._store.fail(claim, Phase.ERROR, Failure(fault.code, str(fault), fault.transient))
             return None
@@ -201,7 +209,8 @@ class Worker:
     @contextmanager
     def _execution(self, claim: Claim, context: Context) -> Iterator[Execution]:
         where = directory(self._archive.settings, claim.job.id)
-        execution = Execution(claim.job, context, where)
+        report = partial(self._store.report, claim)
+        execution = Execution(claim.job, context, where, report=report)
         self._running[claim.token] = execution
         try:
             yield execution
@@ -228,7 +237,7 @@ class Worker:
     def _complete(self, claim: Claim, execution: Execution, results: Sequence[Result]) -> None:
         with self._store.completing(claim, results) as won:
             if won:
-                execution.publish(results)
+                execution.publish()
 
     def _fail(self, claim: Claim, execution: Execution, fault: Fault) -> None:
         if execution.cancellation.requested:

@@ -20,6 +20,12 @@ POSTGRESQL = 150000
 CLOCK_SECONDS = 2.0
 # A running job gives a sign of life every few seconds [s].
 SILENT_SECONDS = 600
+# A slot that is free takes a job at once [s].
+WAITING_SECONDS = 900
+# Whoever holds a transaction open keeps the tables from being cleaned [s].
+IDLE_SECONDS = 3600
+# PostgreSQL stops at 2^31 transactions, and cleans by itself long before.
+TRANSACTIONS_AGE = 1_500_000_000
 
 PROVISION = "Start it with `ost-vo run`, which sets up the database anew."
 DESCRIPTORS = (
@@ -75,6 +81,40 @@ def findings(connection: Connection) -> list[Finding]:
         return [finding for check in _CHECKS for finding in check(cursor)]
 
 
+def unfit(connection: Connection) -> list[Finding]:
+    """Return what an upgrade would trip over; what it puts right by itself is not among it.
+
+    Args:
+        connection: of the role ost_owner, or of a superuser; its transaction stays open.
+    """
+    with connection.cursor() as cursor:
+        found = [finding for check in _FITNESS for finding in check(cursor)]
+    return [finding for finding in found if finding.remedy not in (PROVISION, DESCRIPTORS)]
+
+
+def capacity(connection: Connection, needed: int) -> Iterator[Finding]:
+    """Yield a finding where the server takes fewer connections than the processes of the archive may open."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT current_setting('max_connections')::int"
+            " - current_setting('superuser_reserved_connections')::int"
+        )
+        most = _value(cursor)
+    if needed > most:
+        yield Finding(
+            "max_connections",
+            f"The processes may open {needed} connections, and PostgreSQL takes {most}.",
+            "Lower OST_VO_CONNECTIONS or OST_VO_WEB_PROCESSES, or raise max_connections.",
+        )
+
+
+def is_watched(connection: Connection) -> bool:
+    """Say whether somebody holds a connection for ingest, as the watcher does as long as it runs."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE usename = 'ost_ingest')")
+        return bool(_value(cursor))
+
+
 def published(connection: Connection) -> list[Finding]:
     """Return what is wrong with TAP_SCHEMA, by which clients and the service go.
 
@@ -103,7 +143,13 @@ def published(connection: Connection) -> list[Finding]:
 def _revision(cursor: Cursor) -> Iterator[Finding]:
     cursor.execute("SELECT version_num FROM archive.alembic_version")
     found = [row[0] for row in cursor.fetchall()]
-    if found != [schema.head()]:
+    if found and found[0] > schema.head():
+        yield Finding(
+            "revision",
+            f"The tables are at revision {found[0]}, of a later version than this one ({schema.head()}).",
+            "Install that version again, or restore a backup of this one.",
+        )
+    elif found != [schema.head()]:
         told = ", ".join(found) or "none"
         yield Finding("revision", f"The tables are at revision {told}, not {schema.head()}.", PROVISION)
 
@@ -116,6 +162,16 @@ def _versions(cursor: Cursor) -> Iterator[Finding]:
     cursor.execute("SELECT count(*) FROM pg_extension WHERE extname = 'pg_sphere'")
     if not _value(cursor):
         yield Finding("pg_sphere", "The extension is not there.", PROVISION)
+    cursor.execute(
+        "SELECT extname, extversion, default_version FROM pg_extension"
+        " JOIN pg_available_extensions ON name = extname WHERE extversion <> default_version"
+    )
+    for name, version, available in cursor.fetchall():
+        yield Finding(
+            name,
+            f"The database has its version {version}, and its package version {available}.",
+            f"ALTER EXTENSION {name} UPDATE; and see that its functions are as they were read.",
+        )
 
 
 def _roles(cursor: Cursor) -> Iterator[Finding]:
@@ -233,6 +289,73 @@ def _jobs(cursor: Cursor) -> Iterator[Finding]:
         yield Finding("jobs", f"{silent} run and give no sign of life.", "See that the workers run.")
 
 
+def _queue(cursor: Cursor) -> Iterator[Finding]:
+    cursor.execute(
+        "SELECT count(*) FROM archive.jobs WHERE phase = 'QUEUED'"
+        " AND queued < clock_timestamp() - make_interval(secs => %s)"
+        " AND NOT EXISTS (SELECT FROM archive.jobs WHERE phase = 'EXECUTING')",
+        (WAITING_SECONDS,),
+    )
+    if waiting := _value(cursor):
+        yield Finding(
+            "queue",
+            f"{waiting} jobs wait, and none runs.",
+            "See that the web service runs, or with OST_VO_BROKER `ost-vo work` and Redis.",
+        )
+
+
+def _durability(cursor: Cursor) -> Iterator[Finding]:
+    cursor.execute(
+        "SELECT name FROM pg_settings WHERE setting = 'off'"
+        " AND name IN ('fsync', 'full_page_writes', 'autovacuum')"
+    )
+    for (name,) in cursor.fetchall():
+        problem = "It is off: " + (
+            "tables grow, and plans go wrong." if name == "autovacuum" else "a crash can lose everything."
+        )
+        yield Finding(name, problem, f"ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf();")
+
+
+def _indexes(cursor: Cursor) -> Iterator[Finding]:
+    cursor.execute(
+        "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class c ON c.oid = indexrelid"
+        " WHERE NOT (indisvalid AND indisready) AND c.relnamespace = 'archive'::regnamespace"
+    )
+    for (name,) in cursor.fetchall():
+        yield Finding(name, "This index is not valid: it is not used.", f"REINDEX INDEX {name};")
+
+
+def _owners(cursor: Cursor) -> Iterator[Finding]:
+    cursor.execute(
+        "SELECT c.oid::regclass::text, pg_get_userbyid(relowner) FROM pg_class c"
+        " WHERE relnamespace = 'archive'::regnamespace AND relkind IN ('r', 'v', 'm', 'p')"
+        " AND pg_get_userbyid(relowner) <> 'ost_owner'"
+    )
+    for name, owner in cursor.fetchall():
+        yield Finding(
+            name,
+            f"It belongs to {owner}: the next migration cannot change it.",
+            f"ALTER TABLE {name} OWNER TO ost_owner;",
+        )
+
+
+def _sessions(cursor: Cursor) -> Iterator[Finding]:
+    cursor.execute(
+        "SELECT pid, usename FROM pg_stat_activity WHERE state LIKE 'idle in transaction%%'"
+        " AND state_change < clock_timestamp() - make_interval(secs => %s)",
+        (IDLE_SECONDS,),
+    )
+    for pid, user in cursor.fetchall():
+        yield Finding(
+            "transactions",
+            f"{user} has kept one open for more than an hour (process {pid}): tables are not cleaned.",
+            f"Find out who it is, or SELECT pg_terminate_backend({pid});",
+        )
+    cursor.execute("SELECT age(datfrozenxid) FROM pg_database WHERE datname = current_database()")
+    if (age := _value(cursor)) > TRANSACTIONS_AGE:
+        yield Finding("transactions", f"The oldest is {age} back.", "VACUUM FREEZE; before PostgreSQL stops.")
+
+
 def _value(cursor: Cursor) -> Any:
     row = cursor.fetchone()
     return row[0] if row else None
@@ -248,4 +371,13 @@ _CHECKS: tuple[Check, ...] = (
     _triggers,
     _clock,
     _jobs,
+    _queue,
+    _durability,
+    _indexes,
+    _owners,
+    _sessions,
 )
+
+# What an upgrade needs. None of it asks a table of the archive but that of the revision: an earlier version
+# may have had others.
+_FITNESS: tuple[Check, ...] = (_revision, _versions, _roles, _durability, _indexes, _owners, _clock)

@@ -8,12 +8,15 @@ from typing import Any
 from psycopg2.extensions import connection as Connection
 
 from ost_vo.store.observations import transaction
+from ost_vo.store.prepared import SETTINGS, Prepared
 from ost_vo.vo.soda import Extent
 
-_EXTENTS = """
-SELECT obs_publisher_did, s_ra, s_dec, s_fov, s_region, em_min, em_max, t_min, t_max
-FROM ost.products WHERE obs_publisher_did = ANY (%s)
-"""
+# Columns of ost.products that an extent is made of.
+EXTENT_COLUMNS = ("s_ra", "s_dec", "s_fov", "s_region", "em_min", "em_max", "t_min", "t_max")
+_EXTENTS = (
+    f"SELECT obs_publisher_did, {', '.join(EXTENT_COLUMNS)} "  # noqa: S608 - names of our own
+    "FROM ost.products WHERE obs_publisher_did = ANY ($1)"
+)
 
 
 def extents(
@@ -23,12 +26,13 @@ def extents(
 
     Arguments and faults are those of :func:`ost_vo.store.observations.by_identifier`.
     """
-    with transaction(connection, settings) as cursor:
-        cursor.execute(_EXTENTS, (list(identifiers),))
-        return {row[0]: _extent(*row[1:]) for row in cursor.fetchall()}
+    with transaction(connection, {**SETTINGS, **settings}) as cursor:
+        rows = Prepared(cursor).rows(_EXTENTS, ["text[]"], list(identifiers))
+        return {row[0]: extent(*row[1:]) for row in rows}
 
 
-def _extent(ra: Any, dec: Any, fov: Any, region: Any, *ranges: Any) -> Extent:
+def extent(ra: Any, dec: Any, fov: Any, region: Any, *ranges: Any) -> Extent:
+    """Return the extent of a row that has EXTENT_COLUMNS."""
     is_placed = None not in (ra, dec, fov) and region is not None
     return Extent(
         (ra, dec, fov / 2) if is_placed else None,

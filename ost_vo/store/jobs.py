@@ -29,7 +29,11 @@ Parameter = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job about to be created; the attributes are those of :class:`Job`, and the choice of its context."""
+    """A job about to be created.
+
+    Its attributes are those of :class:`Job`, the choice of its context, and the address by which an anonymous
+    creator is counted where there is a limit for addresses.
+    """
 
     id: str
     kind: str
@@ -40,6 +44,41 @@ class NewJob:
     parameters: Sequence[Parameter]
     execution_duration: int
     destruction: datetime
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """How many jobs of a kind are QUEUED or EXECUTING.
+
+    Attributes:
+        total: in all.
+        of_owner: of one user, or of all anonymous callers.
+        of_address: of anonymous callers from one address.
+    """
+
+    total: int
+    of_owner: int
+    of_address: int
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What decides in which context a job runs.
+
+    Attributes:
+        owner_id: the user who created it, None for anonymous.
+        context: what the caller who created it had chosen.
+        parameters: names in upper case, and values.
+    """
+
+    owner_id: int | None
+    context: Mapping[str, Any]
+    parameters: Sequence[Parameter]
+
+
+# Refuses one more job, by a fault, where there are enough.
+Admission = Callable[[Active], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +105,13 @@ class JobStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(self, job: NewJob) -> None:
-        """Add a job, PENDING or QUEUED."""
+    def create(self, job: NewJob, admission: Admission | None = None) -> None:
+        """Add a job, PENDING or QUEUED.
+
+        Args:
+            job: the job.
+            admission: what a QUEUED one needs; nobody else's is let in meanwhile.
+        """
         values = {
             **asdict(job),
             "phase": job.phase.value,
@@ -76,11 +120,13 @@ class JobStore:
         }
         statement = """
             INSERT INTO archive.jobs (job_id, kind, phase, owner_id, context, run_id, parameters,
-                execution_duration, destruction, queued, heartbeat)
+                execution_duration, destruction, address, queued, heartbeat)
             SELECT %(id)s, %(kind)s, %(phase)s, %(owner_id)s, %(context)s, %(run_id)s, %(parameters)s,
-                %(execution_duration)s, %(destruction)s, moment, moment
+                %(execution_duration)s, %(destruction)s, %(address)s, moment, moment
             FROM (SELECT CASE WHEN %(phase)s = 'QUEUED' THEN clock_timestamp() END AS moment) AS queueing"""
         with self._transaction() as cursor:
+            if admission and job.phase is Phase.QUEUED:
+                admission(_active(cursor, job.kind, job.owner_id, job.address))
             cursor.execute(statement, values)
 
     def get(self, job_id: str) -> Job | None:
@@ -137,15 +183,28 @@ class JobStore:
             cursor.execute(statement, (kind, owner_id))
             return sum(row[0] for row in cursor.fetchall())
 
-    def queue(self, job_id: str) -> bool:
-        """Commit a job that is PENDING or HELD for execution; return whether it was."""
-        return self._changed(
-            """
+    def queue(self, job_id: str, admission: Admission | None = None) -> bool:
+        """Commit a job that is PENDING or HELD for execution; return whether it was.
+
+        Args:
+            job_id: the job.
+            admission: as for :meth:`create`.
+        """
+        waiting = "job_id = %(job)s AND phase IN ('PENDING', 'HELD')"
+        statement = f"""
             UPDATE archive.jobs SET phase = 'QUEUED', queued = clock_timestamp(),
                 heartbeat = clock_timestamp()
-            WHERE job_id = %(job)s AND phase IN ('PENDING', 'HELD') RETURNING job_id""",
-            {"job": job_id},
-        )
+            WHERE {waiting} RETURNING job_id"""  # noqa: S608 - a condition written here
+        with self._transaction() as cursor:
+            if admission:
+                about = f"SELECT kind, owner_id, address FROM archive.jobs WHERE {waiting}"  # noqa: S608
+                cursor.execute(about, {"job": job_id})
+                row = cursor.fetchone()
+                if row is None:
+                    return False
+                admission(_active(cursor, *row))
+            cursor.execute(statement, {"job": job_id})
+            return cursor.fetchone() is not None
 
     def abort(self, job_id: str) -> bool:
         """End a job that has not come to an end; return whether there was one to end."""
@@ -263,6 +322,26 @@ class JobStore:
             {"job": claim.job.id, "token": claim.token, "phase": phase.value, **asdict(failure)},
         )
 
+    def report(self, claim: Claim, progress: Mapping[str, int]) -> None:
+        """Tell how far an attempt has come, if it still runs the job."""
+        self._changed(
+            """
+            UPDATE archive.jobs SET progress = %(progress)s
+            WHERE job_id = %(job)s AND phase = 'EXECUTING' AND worker = %(token)s RETURNING job_id""",
+            {"job": claim.job.id, "token": claim.token, "progress": Json(progress)},
+        )
+
+    def origin(self, job_id: str) -> Origin | None:
+        """Return who created a job and how; None if there is no such job."""
+        with self._transaction() as cursor:
+            cursor.execute(
+                "SELECT owner_id, context, parameters FROM archive.jobs WHERE job_id = %s", (job_id,)
+            )
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        return Origin(row["owner_id"], row["context"], [(name, value) for name, value in row["parameters"]])
+
     def release(self, job_id: str, token: str) -> bool:
         """Give a job back to the queue, as if this attempt had not been; return whether it ran the job."""
         return self._changed(
@@ -335,6 +414,21 @@ class JobStore:
                 raise fault_of(error) from error
 
 
+def _active(cursor: DictCursor, kind: str, owner_id: int | None, address: str | None) -> Active:
+    """Count jobs; until the transaction ends, nobody else counts those of that kind."""
+    cursor.execute("SELECT pg_advisory_xact_lock(hashtext('archive.jobs ' || %s))", (kind,))
+    cursor.execute(
+        """
+        SELECT count(*), count(*) FILTER (WHERE owner_id IS NOT DISTINCT FROM %(owner)s),
+            count(*) FILTER (WHERE owner_id IS NULL AND address = %(address)s)
+        FROM archive.jobs WHERE phase IN ('QUEUED', 'EXECUTING') AND kind = %(kind)s""",
+        {"kind": kind, "owner": owner_id, "address": address},
+    )
+    row = cursor.fetchone()
+    assert row is not None
+    return Active(*row)
+
+
 def _job(row: DictRow) -> Job:
     failure = None
     if row["failure_message"] is not None:
@@ -354,4 +448,5 @@ def _job(row: DictRow) -> Job:
         parameters=tuple((name, value) for name, value in row["parameters"]),
         results=tuple(Result(**result) for result in row["results"]),
         failure=failure,
+        progress=row["progress"],
     )

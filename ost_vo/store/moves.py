@@ -6,14 +6,15 @@ below a path of its own, `PATH~KEY`, until its bytes are found again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from ost_vo.store.products import FileState, transaction
+from ost_vo.store.ingesting import transaction
+from ost_vo.store.products import FileState
 
 _BATCH = 5000
 _COPIES = 50
@@ -75,6 +76,11 @@ FROM archive.products"""
 _DELETIONS = """
 SELECT product_id, path, file_size, file_modified, sha256, 0::smallint, true, true FROM archive.deletions"""
 
+_OF_EACH = "SELECT p.* FROM unnest(%(digests)s::bytea[]) AS d (digest) CROSS JOIN LATERAL"
+_SAME_BYTES = f"""
+{_OF_EACH} ({_PRODUCTS} WHERE sha256 = digest ORDER BY missing_since, product_id LIMIT {_COPIES}) p
+UNION ALL {_DELETIONS} WHERE sha256 = ANY (%(digests)s::bytea[])"""
+
 # '0' follows '/': the archive sorts by bytes, so an index finds what is below a directory.
 _AT = "path = ANY (%(paths)s)"
 _BELOW = "path > %(path)s || '/' AND path < %(path)s || '0'"
@@ -132,16 +138,17 @@ FROM unnest(%(ids)s::bigint[], %(paths)s::text[]) AS m (id, path)
 WHERE p.product_id = m.id AND p.path = m.path AND p.missing_since IS NULL"""
 
 
-def same_bytes(connection: Connection, sha256: bytes) -> list[Located]:
+def same_bytes(connection: Connection, digests: Iterable[bytes]) -> dict[bytes, list[Located]]:
     """Return products, deleted ones too, that were made from files with these bytes: missing ones first.
 
     Of a frame that somebody copied very often, not all.
     """
-    some = f"WHERE sha256 = %(digest)s ORDER BY missing_since, product_id LIMIT {_COPIES}"
-    query = f"({_PRODUCTS} {some}) UNION ALL {_DELETIONS} WHERE sha256 = %(digest)s"
+    found: dict[bytes, list[Located]] = {}
     with transaction(connection) as cursor:
-        cursor.execute(query, {"digest": sha256})
-        return _located(cursor)
+        cursor.execute(_SAME_BYTES, {"digests": list(digests)})
+        for located in _located(cursor):
+            found.setdefault(located.sha256, []).append(located)
+    return found
 
 
 def below(connection: Connection, path: str) -> list[Located]:

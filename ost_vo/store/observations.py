@@ -16,6 +16,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from ost_vo.store.prepared import SETTINGS, Prepared
 from ost_vo.store.results import fault_of
 from ost_vo.store.transactions import apply
 
@@ -93,9 +94,11 @@ def by_identifier(
     Raises:
         TransientFault: out of time; the database is going down.
     """
-    with transaction(connection, settings) as cursor:
-        cursor.execute(_PRODUCTS + "WHERE obs_publisher_did = ANY (%s)", (list(identifiers),))
-        return {row[0]: product(row) for row in cursor.fetchall()}
+    with transaction(connection, {**SETTINGS, **settings}) as cursor:
+        rows = Prepared(cursor).rows(
+            _PRODUCTS + "WHERE obs_publisher_did = ANY ($1)", ["text[]"], list(identifiers)
+        )
+        return {row[0]: product(row) for row in rows}
 
 
 def by_path(connection: Connection, settings: Mapping[str, str], path: str) -> Product | None:
@@ -103,10 +106,9 @@ def by_path(connection: Connection, settings: Mapping[str, str], path: str) -> P
 
     Arguments and faults are those of :func:`by_identifier`.
     """
-    with transaction(connection, settings) as cursor:
-        cursor.execute(_PRODUCTS + "WHERE path = %s", (path,))
-        row = cursor.fetchone()
-    return product(row) if row else None
+    with transaction(connection, {**SETTINGS, **settings}) as cursor:
+        rows = Prepared(cursor).rows(_PRODUCTS + "WHERE path = $1", ["text"], path)
+    return product(rows[0]) if rows else None
 
 
 @contextmanager

@@ -1,23 +1,23 @@
-"""Products: what ingest writes about each file, in one transaction a file."""
+"""Products: what ingest writes about files, a batch of them in one transaction."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import json
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from ost_vo.access.publishing import check_creation
-from ost_vo.faults import FatalFault, Fault, TransientFault
 from ost_vo.settings import Settings
 from ost_vo.store import references
+from ost_vo.store.creation import NewFile, Scope, Scopes
+from ost_vo.store.ingesting import transaction
 from ost_vo.store.targets import Sighting, Targets
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -51,6 +51,7 @@ class Metadata:
     t_min: float | None = None
     t_max: float | None = None
     t_exptime: float | None = None
+    t_xel: int | None = None
     em_min: float | None = None
     em_max: float | None = None
     em_xel: int | None = None
@@ -60,6 +61,10 @@ class Metadata:
     proposal_id: str | None = None
     exposure_type: str | None = None
     header_target: str | None = None
+    header_instrument: str | None = None
+    header_telescope: str | None = None
+    header_filter: str | None = None
+    header_observer: str | None = None
     position_source: str | None = None
     s_orientation: float | None = None
     s_parity: int | None = None
@@ -77,7 +82,9 @@ class Metadata:
     ccd_temperature: float | None = None
     airmass: float | None = None
     hjd: float | None = None
+    hjd_source: str | None = None
     bjd: float | None = None
+    bjd_source: str | None = None
     ambient_temperature: float | None = None
     dew_point: float | None = None
     pressure: float | None = None
@@ -151,64 +158,49 @@ class Known:
     is_settled: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What a new product is created as: project, creator and level."""
-
-    project_id: int
-    creator_id: int
-    privileges: int
-
-
-class Rejected(Fault):
-    """The database does not take a row for what is in it; the detail says why."""
-
-    code = "RejectedRow"
-
-
 _DERIVED = tuple(f.name for f in dataclasses.fields(Metadata))
 _OF_FILE = ("path", "file_size", "sha256", "file_modified")
-_OF_ARCHIVE = ("run_id", "target_id", "project_id", "creator_id", "privileges", "obs_publisher_did")
+_OF_ARCHIVE = ("run_id", "target_id", "project_id", "creator_id", "privileges", "release_date")
 # A file that changed keeps its identifier, and everything that people decided about it.
-_KEPT = ("path", "project_id", "creator_id", "privileges", "obs_publisher_did")
+_KEPT = ("path", "project_id", "creator_id", "privileges", "release_date")
 
 
 def _save_statement() -> sql.Composed:
-    columns = (*_OF_FILE, *_DERIVED, *_OF_ARCHIVE)
-    values: dict[str, sql.Composable] = {name: sql.SQL("%({})s").format(sql.SQL(name)) for name in columns}
-    values["region"] = sql.SQL("%(region)s::spoly")
-    values["obs_publisher_did"] = sql.SQL("%(did)s || new.id")
-    changing = [sql.Identifier(name) for name in columns if name not in _KEPT]
+    names = (*_OF_FILE, *_DERIVED, *_OF_ARCHIVE)
+    changing = [sql.Identifier(name) for name in names if name not in _KEPT]
     return sql.SQL(_SAVE).format(
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
-        values=sql.SQL(", ").join(values[name] for name in columns),
+        columns=sql.SQL(", ").join(map(sql.Identifier, names)),
         changes=sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(name) for name in changing),
     )
 
 
+# JSON keeps a batch in one parameter, and the table itself says what the types are.
 _SAVE = """
-WITH new AS (SELECT nextval(pg_get_serial_sequence('archive.products', 'product_id')) AS id),
-product AS (
-    INSERT INTO archive.products (product_id, {columns}) SELECT new.id, {values} FROM new
+WITH product AS (
+    INSERT INTO archive.products (product_id, obs_publisher_did, {columns})
+    SELECT new_id, %(did)s || new_id, {columns} FROM (
+        SELECT nextval(pg_get_serial_sequence('archive.products', 'product_id')) AS new_id, r.*
+        FROM json_populate_recordset(NULL::archive.products, %(rows)s) AS r) AS new
     ON CONFLICT (path) DO UPDATE SET {changes}, missing_since = NULL, ingested = now()
-    RETURNING product_id
+    RETURNING product_id, path
 ),
 header AS (
     INSERT INTO archive.headers (product_id, hdu, header)
     SELECT product_id, hdu, header
-    FROM product, unnest(%(hdus)s::int[], %(headers)s::text[]) AS h (hdu, header)
+    FROM product JOIN json_to_recordset(%(headers)s) AS h (path text, hdu int, header text) USING (path)
     -- Another ingest may be at the same new file.
     ON CONFLICT (product_id, hdu) DO UPDATE SET header = excluded.header
 ),
 discrepancy AS (
     INSERT INTO archive.discrepancies (product_id, keyword, reason)
     SELECT product_id, keyword, reason
-    FROM product, unnest(%(keywords)s::text[], %(reasons)s::text[]) AS d (keyword, reason)
+    FROM product JOIN json_to_recordset(%(discrepancies)s) AS d (path text, keyword text, reason text)
+        USING (path)
     ON CONFLICT DO NOTHING
 ),
-released AS (DELETE FROM archive.quarantine WHERE path = %(path)s),
-changed AS (DELETE FROM archive.deletions WHERE path = %(path)s)
-SELECT product_id FROM product
+released AS (DELETE FROM archive.quarantine WHERE path = ANY (%(paths)s)),
+changed AS (DELETE FROM archive.deletions WHERE path = ANY (%(paths)s))
+SELECT path, product_id FROM product
 """
 
 _KNOWN = """
@@ -221,24 +213,32 @@ FROM archive.deletions WHERE path = ANY (%(paths)s)
 """
 
 _FORGET_OLD = """
-WITH old AS (SELECT product_id FROM archive.products WHERE path = %(path)s),
-header AS (DELETE FROM archive.headers WHERE product_id IN (SELECT product_id FROM old))
-DELETE FROM archive.discrepancies WHERE product_id IN (SELECT product_id FROM old)
+WITH header AS (DELETE FROM archive.headers WHERE product_id = ANY (%(ids)s))
+DELETE FROM archive.discrepancies WHERE product_id = ANY (%(ids)s)
+"""
+
+# What is there keeps where it belongs, even if it moves away before its new row is written.
+_PLACES = """
+SELECT path, product_id, project_id, creator_id, privileges, release_date
+FROM archive.products WHERE path = ANY (%(paths)s)
 """
 
 _TOUCH = """
-WITH released AS (DELETE FROM archive.quarantine WHERE path = %(path)s),
-deleted AS (UPDATE archive.deletions SET file_modified = %(modified)s WHERE path = %(path)s)
-UPDATE archive.products SET file_modified = %(modified)s, missing_since = NULL WHERE path = %(path)s
+WITH file AS (
+    SELECT * FROM unnest(%(paths)s::text[], %(modified)s::timestamptz[], %(digests)s::bytea[])
+        AS f (path, modified, sha256)),
+released AS (DELETE FROM archive.quarantine WHERE path = ANY (%(paths)s)),
+deleted AS (
+    UPDATE archive.deletions d SET file_modified = f.modified
+    FROM file f WHERE d.path = f.path AND d.sha256 = f.sha256)
+UPDATE archive.products p SET file_modified = f.modified, missing_since = NULL
+FROM file f WHERE p.path = f.path AND p.sha256 = f.sha256
 """
 
-_SCOPE = """
-SELECT s.project_id, s.creator_id, s.privileges, j.name, j.is_public, j.max_privileges,
-    j.is_public OR m.user_id IS NOT NULL, coalesce(m.is_manager, false)
-FROM archive.creation_scopes s
-    JOIN archive.projects j ON j.project_id = s.project_id
-    LEFT JOIN archive.project_members m ON m.project_id = s.project_id AND m.user_id = s.creator_id
-WHERE starts_with(%s, s.directory || '/') ORDER BY length(s.directory) DESC LIMIT 1
+_RUNS = "SELECT name, run_id FROM archive.runs WHERE name = ANY (%s)"
+_ADD_RUNS = """
+INSERT INTO archive.runs (name, night, project_id)
+SELECT * FROM unnest(%s::text[], %s::date[], %s::int[]) ON CONFLICT DO NOTHING
 """
 
 
@@ -247,24 +247,22 @@ class ProductStore:
 
     Args:
         connection: of the role ost_ingest.
-        settings: names the project, creator and level of new products, and the authority.
+        settings: names the project, creator and level of new products, their rules, and the authority.
+
+    Raises:
+        UsageFault: the table of rules cannot be used.
     """
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
         self._connection = connection
         self._save = _save_statement().as_string(connection)
         self._did = f"ivo://{settings.authority}/archive?"
-        self._run_ids: dict[str, int] = {}
         self._targets = Targets()
         with transaction(connection) as cursor:
-            creator_id = _creator_id(cursor, settings.ingest_user)
-            project_id = _project_id(cursor, settings.ingest_project, creator_id)
-        self._default = Scope(project_id, creator_id, settings.ingest_privileges)
+            self._scopes = Scopes(cursor, settings)
 
     def known(self, paths: Sequence[str]) -> dict[str, Known]:
         """Return what is known of those paths that are products."""
-        # Runs may have been renamed since the last batch, by another process too.
-        self._run_ids.clear()
         with transaction(self._connection) as cursor:
             cursor.execute(_KNOWN, {"paths": list(paths)})
             return {
@@ -273,159 +271,128 @@ class ProductStore:
             }
 
     def save(
-        self, product: Product, *, is_known: bool, before: Callable[[Cursor], None] | None = None
-    ) -> None:
-        """Write a product down, in place where its path is known; takes the path out of quarantine.
+        self, products: Iterable[Product], *, before: Callable[[Cursor], None] | None = None
+    ) -> set[str]:
+        """Write products down, in place where their paths are known; takes the paths out of quarantine.
 
         Args:
-            product: the file.
-            is_known: whether the archive has a product of that path.
-            before: what to do first in the same transaction, as moving a product to that path.
+            products: the files, each path once.
+            before: what to do first in the same transaction, as moving a product to such a path.
+
+        Returns:
+            The paths that the archive had already.
 
         Raises:
-            Rejected: a value breaks a constraint of the tables, or the creation scope of its directory is not
-                its creator's any more; nothing was written.
+            Rejected: a value breaks a constraint of the tables, or the scope or rule that says where a
+                product belongs does not hold; nothing was written.
+            Collided: another ingest is at the same rows; nothing was written.
         """
-        run_ids = dict(self._run_ids)
+        # In one order everywhere, so that two ingests wait for each other instead of locking each other out.
+        batch = sorted(products, key=lambda product: product.file.path)
         with transaction(self._connection) as cursor:
             if before:
                 before(cursor)
-                run_ids.clear()
-            if is_known:
-                cursor.execute(_FORGET_OLD, {"path": product.file.path})
-            scope = self._default if is_known else _scope(cursor, product.file.path) or self._default
-            run_id = _cached(run_ids, product.run, lambda: _run_id(cursor, product, scope.project_id))
-            target_id = self._targets.ids(cursor, [_sighting(product.metadata)])[0]
-            cursor.execute(self._save, self._parameters(product, run_id, target_id, scope))
-            references.write(cursor, [(_only(cursor), product.references)])
-        self._run_ids = run_ids
+            there = _places(cursor, batch)
+            if there:
+                cursor.execute(_FORGET_OLD, {"ids": [product_id for product_id, _ in there.values()]})
+            scopes = self._scopes.of(
+                cursor, [_new(product) for product in batch if product.file.path not in there]
+            )
+            scopes |= {path: scope for path, (_, scope) in there.items()}
+            runs = _run_ids(cursor, batch, scopes)
+            targets = self._targets.ids(cursor, [_sighting(product.metadata) for product in batch])
+            rows = [
+                _row(product, runs[product.run], target_id, scopes[product.file.path])
+                for product, target_id in zip(batch, targets, strict=True)
+            ]
+            cursor.execute(self._save, self._parameters(batch, rows))
+            ids: dict[str, int] = dict(cursor.fetchall())
+            references.write(cursor, [(ids[product.file.path], product.references) for product in batch])
+        return set(there)
 
-    def touch(self, file: FileState) -> None:
-        """Note that a file with the same bytes has another time of change, or is back or readable again."""
+    def touch(self, files: Sequence[tuple[FileState, bytes]]) -> None:
+        """Note that files with the same bytes have other times of change, or are back or readable again.
+
+        Args:
+            files: as they are now, and the SHA-256 of their bytes.
+        """
+        parameters = {
+            "paths": [file.path for file, _ in files],
+            "modified": [file.modified for file, _ in files],
+            "digests": [digest for _, digest in files],
+        }
         with transaction(self._connection) as cursor:
-            cursor.execute(_TOUCH, {"path": file.path, "modified": file.modified})
+            cursor.execute(_TOUCH, parameters)
 
-    def _parameters(
-        self, product: Product, run_id: int, target_id: int | None, scope: Scope
-    ) -> dict[str, Any]:
+    def _parameters(self, batch: Sequence[Product], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        headers = [
+            {"path": product.file.path, "hdu": hdu, "header": header}
+            for product in batch
+            for hdu, header in product.headers
+        ]
+        discrepancies = [
+            {"path": product.file.path, "keyword": keyword, "reason": reason}
+            for product in batch
+            for keyword, reason in product.discrepancies
+        ]
         return {
-            **{name: getattr(product.metadata, name) for name in _DERIVED},
-            "path": product.file.path,
-            "file_size": product.file.size,
-            "file_modified": product.file.modified,
-            "sha256": product.sha256,
-            "run_id": run_id,
-            "target_id": target_id,
-            **{name: getattr(scope, name) for name in Scope.__slots__},
             "did": self._did,
-            "hdus": [hdu for hdu, _ in product.headers],
-            "headers": [header for _, header in product.headers],
-            "keywords": [keyword for keyword, _ in product.discrepancies],
-            "reasons": [reason for _, reason in product.discrepancies],
+            "paths": [product.file.path for product in batch],
+            "rows": json.dumps(rows),
+            "headers": json.dumps(headers),
+            "discrepancies": json.dumps(discrepancies),
         }
 
 
-@contextmanager
-def open_connection(settings: Settings) -> Iterator[Connection]:
-    """Yield a connection for ingest, closed at the end.
-
-    Raises:
-        TransientFault: the database does not answer.
-    """
-    try:
-        connection = psycopg2.connect(settings.dsn("ost_ingest"))
-    except psycopg2.OperationalError as error:
-        raise TransientFault(f"The database does not answer: {_line(error)}", "Is it running?") from error
-    try:
-        with connection, connection.cursor() as cursor:
-            # What a crash of the server loses, the next run ingests again.
-            cursor.execute("SET synchronous_commit = off")
-        yield connection
-    finally:
-        connection.close()
+def _places(cursor: Cursor, batch: Sequence[Product]) -> dict[str, tuple[int, Scope]]:
+    """Return, for each path that is a product, its key and where it belongs."""
+    cursor.execute(_PLACES, {"paths": [product.file.path for product in batch]})
+    return {path: (product_id, Scope(*scope)) for path, product_id, *scope in cursor.fetchall()}
 
 
-@contextmanager
-def transaction(connection: Connection) -> Iterator[Cursor]:
-    """Yield a cursor; commit at the end, roll back on an error.
-
-    Raises:
-        Rejected: a value breaks a constraint.
-        TransientFault: the database does not answer.
-        FatalFault: it refuses the statement as such.
-    """
-    try:
-        with connection, connection.cursor() as cursor:
-            yield cursor
-    except (psycopg2.DataError, psycopg2.IntegrityError, psycopg2.InternalError) as error:
-        raise Rejected(f"The archive does not take it: {_line(error)}") from error
-    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-        raise TransientFault(f"The database failed: {_line(error)}", "Run ingest again.") from error
-    except psycopg2.ProgrammingError as error:
-        raise FatalFault(f"The database refused a statement of ingest: {_line(error)}") from error
+def _run_ids(cursor: Cursor, batch: Sequence[Product], scopes: dict[str, Scope]) -> dict[str, int]:
+    """Return the key of each run; one that is new belongs to the project of its first file."""
+    firsts: dict[str, Product] = {}
+    for product in batch:
+        firsts.setdefault(product.run, product)
+    cursor.execute(_RUNS, (list(firsts),))
+    ids: dict[str, int] = dict(cursor.fetchall())
+    new = [product for name, product in sorted(firsts.items()) if name not in ids]
+    if new:
+        projects = [scopes[product.file.path].project_id for product in new]
+        cursor.execute(_ADD_RUNS, ([p.run for p in new], [p.night for p in new], projects))
+        cursor.execute(_RUNS, (list(firsts),))
+        ids = dict(cursor.fetchall())
+    return ids
 
 
-def _line(error: psycopg2.Error) -> str:
-    return (str(error).strip().splitlines() or ["no reason given"])[0]
+def _new(product: Product) -> NewFile:
+    return NewFile(product.file.path, product.run, product.night, product.metadata.t_min)
 
 
-def _cached(ids: dict[str, int], name: str, find: Any) -> int:
-    if name not in ids:
-        ids[name] = find()
-    return ids[name]
+def _row(product: Product, run_id: int, target_id: int | None, scope: Scope) -> dict[str, Any]:
+    """Return the columns of a product that are not null, as JSON can hold them."""
+    values = {
+        "path": product.file.path,
+        "file_size": product.file.size,
+        "file_modified": product.file.modified,
+        "sha256": product.sha256,
+        "run_id": run_id,
+        "target_id": target_id,
+        **{name: getattr(scope, name) for name in Scope.__slots__},
+        **{name: getattr(product.metadata, name) for name in _DERIVED},
+    }
+    return {name: _as_json(value) for name, value in values.items() if value is not None}
 
 
-def _creator_id(cursor: Cursor, name: str) -> int:
-    cursor.execute("INSERT INTO archive.users (name) VALUES (%s) ON CONFLICT DO NOTHING", (name,))
-    cursor.execute("SELECT user_id FROM archive.users WHERE name = %s", (name,))
-    return _only(cursor)
-
-
-def _project_id(cursor: Cursor, name: str, manager_id: int) -> int:
-    cursor.execute(
-        "INSERT INTO archive.projects (name, is_public, max_privileges) VALUES (%s, true, 4)"
-        " ON CONFLICT DO NOTHING",
-        (name,),
-    )
-    is_new = cursor.rowcount > 0
-    cursor.execute("SELECT project_id FROM archive.projects WHERE name = %s", (name,))
-    project_id = _only(cursor)
-    if is_new:
-        cursor.execute(
-            "INSERT INTO archive.project_members (project_id, user_id, is_manager) VALUES (%s, %s, true)",
-            (project_id, manager_id),
-        )
-    return project_id
-
-
-def _scope(cursor: Cursor, path: str) -> Scope | None:
-    """Return what a new file is created as, where one of its directories has a creation scope."""
-    cursor.execute(_SCOPE, (path,))
-    row = cursor.fetchone()
-    if row is None:
-        return None
-    project_id, creator_id, privileges, name, is_public, most, is_member, is_manager = row
-    try:
-        check_creation(
-            name,
-            privileges,
-            is_public=is_public,
-            max_privileges=most,
-            is_member=is_member,
-            is_manager=is_manager,
-        )
-    except Fault as fault:
-        raise Rejected(f"The creation scope of its directory does not hold: {fault.detail}") from fault
-    return Scope(project_id, creator_id, privileges)
-
-
-def _run_id(cursor: Cursor, product: Product, project_id: int) -> int:
-    cursor.execute(
-        "INSERT INTO archive.runs (name, night, project_id) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-        (product.run, product.night, project_id),
-    )
-    cursor.execute("SELECT run_id FROM archive.runs WHERE name = %s", (product.run,))
-    return _only(cursor)
+def _as_json(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
 
 
 def _sighting(metadata: Metadata) -> Sighting:
@@ -437,9 +404,3 @@ def _sighting(metadata: Metadata) -> Sighting:
         metadata.t_min,
         metadata.t_max,
     )
-
-
-def _only(cursor: Cursor) -> int:
-    row = cursor.fetchone()
-    assert row is not None
-    return int(row[0])

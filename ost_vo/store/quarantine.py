@@ -8,10 +8,12 @@ from datetime import datetime
 
 from psycopg2.extensions import connection as Connection
 
-from ost_vo.store.products import FileState, transaction
+from ost_vo.store.ingesting import transaction
+from ost_vo.store.products import FileState
 
 _ADD = """
-INSERT INTO archive.quarantine AS q (path, file_size, file_modified, reason) VALUES (%s, %s, %s, %s)
+INSERT INTO archive.quarantine AS q (path, file_size, file_modified, reason)
+SELECT * FROM unnest(%s::text[], %s::bigint[], %s::timestamptz[], %s::text[])
 ON CONFLICT (path) DO UPDATE SET file_size = excluded.file_size, file_modified = excluded.file_modified,
     reason = excluded.reason, since = now()
 WHERE (q.file_size, q.file_modified, q.reason)
@@ -47,10 +49,21 @@ def entries(connection: Connection) -> list[Entry]:
         return [Entry(*row) for row in cursor.fetchall()]
 
 
-def add(connection: Connection, file: FileState, reason: str) -> None:
-    """Put a file into quarantine; nothing changes where it is there, unchanged, for the same reason."""
+def add(connection: Connection, files: Sequence[tuple[FileState, str]]) -> None:
+    """Put files into quarantine, each with its reason; nothing changes where one is there, unchanged, for it.
+
+    Raises:
+        Rejected: a path or reason is nothing that the database can hold; nothing was written.
+    """
+    ordered = sorted(files, key=lambda one: one[0].path)
+    columns = (
+        [file.path for file, _ in ordered],
+        [file.size for file, _ in ordered],
+        [file.modified for file, _ in ordered],
+        [reason for _, reason in ordered],
+    )
     with transaction(connection) as cursor:
-        cursor.execute(_ADD, (file.path, file.size, file.modified, reason))
+        cursor.execute(_ADD, columns)
 
 
 def remove(connection: Connection, paths: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""What belongs to products: their lineage, the calibration frames that fit, and their headers.
+"""Data sets and what belongs to them: lineage, the calibration frames that fit, and their headers.
 
 What the caller may see is decided by the views of the schema ``ost``; nothing here repeats it.
 """
@@ -6,76 +6,75 @@ What the caller may see is decided by the views of the schema ``ost``; nothing h
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from psycopg2.extensions import connection as Connection
 
+from ost_vo.store.calibrations import FRAME_COLUMNS, Candidates, Frame
+from ost_vo.store.extents import EXTENT_COLUMNS, extent
 from ost_vo.store.observations import PRODUCT_COLUMNS, Product, product, transaction
+from ost_vo.store.prepared import SETTINGS, Prepared
+from ost_vo.vo.soda import Extent
 
-# A calibration frame of another month was made with another camera as often as not [d].
-CALIBRATION_DAYS = 30.0
-# The two temperatures between which a dark frame changes by less than its noise [K].
-CALIBRATION_KELVIN = 2.0
-# Frames of one kind that are named for one product, the nearest in time first.
-MAX_CALIBRATIONS = 10
-# Which kinds of frame a kind of frame is calibrated with.
-CALIBRATED_WITH = {
-    "bias": ("light", "wave", "flat", "dark"),
-    "dark": ("light", "wave", "flat"),
-    "flat": ("light", "wave"),
-}
+# Products from the same progenitors that are named for one.
+MAX_CODERIVED = 20
 
-_CALIBRATIONS = """
-SELECT l.obs_publisher_did, {columns} FROM ost.products l CROSS JOIN LATERAL (
-    SELECT * FROM ost.products c
-    WHERE c.exposure_type = '{kind}' AND c.instrument_name = l.instrument_name
-        AND c.t_min BETWEEN l.t_min - %(days)s AND l.t_min + %(days)s
-        AND c.s_xel1 = l.s_xel1 AND c.s_xel2 = l.s_xel2
-        AND (c.binning_x, c.binning_y, c.gain, c.black_level, c.readout_mode)
-            IS NOT DISTINCT FROM (l.binning_x, l.binning_y, l.gain, l.black_level, l.readout_mode)
-        AND c.is_valid = 1 AND c.missing_since IS NULL AND {fits}
-    ORDER BY abs(c.t_min - l.t_min), c.obs_publisher_did LIMIT %(most)s) c
-WHERE l.obs_publisher_did = ANY (%(identifiers)s) AND l.exposure_type = ANY (%(frames)s)
-ORDER BY l.obs_publisher_did, abs(c.t_min - l.t_min), c.obs_publisher_did
-"""
-_SAME_TEMPERATURE = (
-    "(abs(c.ccd_temperature - l.ccd_temperature) <= %(kelvin)s"
-    " OR (c.ccd_temperature IS NULL AND l.ccd_temperature IS NULL))"
-)
-# What must be alike beyond the camera and its setting.
-_FITS = {
-    "bias": _SAME_TEMPERATURE,
-    # A header has the exposure time to a few digits.
-    "dark": f"{_SAME_TEMPERATURE} AND abs(c.t_exptime - l.t_exptime) <= 0.001 * l.t_exptime",
-    "flat": "c.filter_name IS NOT DISTINCT FROM l.filter_name"
-    " AND c.telescope_name IS NOT DISTINCT FROM l.telescope_name",
-}
+_COLUMNS = ", ".join((*PRODUCT_COLUMNS, *EXTENT_COLUMNS, *FRAME_COLUMNS))
+_DATA_SETS = f"SELECT {_COLUMNS} FROM ost.products WHERE obs_publisher_did = ANY ($1)"  # noqa: S608
+_OTHERS = f"SELECT {', '.join(PRODUCT_COLUMNS)} FROM ost.products WHERE obs_publisher_did = ANY ($1)"  # noqa: S608
 
-_LINEAGE = """
-SELECT l.{given}, {columns} FROM ost.lineage l JOIN ost.products c ON c.obs_publisher_did = l.{other}
-WHERE l.{given} = ANY (%(identifiers)s) ORDER BY 1, 2
-"""
+# One step each way; and what was made from exactly the same, which is sought among what was made from the
+# progenitor that comes first.
+_LINEAGE = f"""
+WITH mine AS MATERIALIZED (
+    SELECT obs_publisher_did AS did, array_agg(progenitor_did ORDER BY progenitor_did) AS sources
+    FROM ost.lineage WHERE obs_publisher_did = ANY ($1) GROUP BY 1)
+SELECT 'progenitor' AS semantics, did, unnest(sources) AS other FROM mine
+UNION ALL
+SELECT 'derivation', progenitor_did, obs_publisher_did FROM ost.lineage WHERE progenitor_did = ANY ($1)
+UNION ALL
+SELECT 'coderived', mine.did, twin.did FROM mine CROSS JOIN LATERAL (
+    SELECT l.obs_publisher_did AS did FROM ost.lineage l
+    WHERE l.progenitor_did = mine.sources[1] AND l.obs_publisher_did <> mine.did AND mine.sources = (
+        SELECT array_agg(o.progenitor_did ORDER BY o.progenitor_did) FROM ost.lineage o
+        WHERE o.obs_publisher_did = l.obs_publisher_did)
+    ORDER BY 1 LIMIT {MAX_CODERIVED}) twin
+"""  # noqa: S608 - a number of our own
+_ORDER = {"progenitor": 0, "derivation": 1, "coderived": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """That one product belongs to another.
+    """What another product is to a data set.
 
     Attributes:
-        identifier: of the product asked for.
-        semantics: what the other is to it: progenitor, derivation, bias, dark or flat.
+        semantics: progenitor, derivation, coderived, bias, dark or flat.
         other: the other product.
     """
 
-    identifier: str
     semantics: str
     other: Product
 
 
-def relations(
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """A data product that the caller may see, with all that its links are made of.
+
+    Attributes:
+        product: itself.
+        extent: what it covers.
+        relations: what belongs to it, lineage first, then calibration frames, the nearest in time first.
+    """
+
+    product: Product
+    extent: Extent
+    relations: list[Relation] = field(default_factory=list)
+
+
+def data_sets(
     connection: Connection, settings: Mapping[str, str], identifiers: Sequence[str]
-) -> list[Relation]:
-    """Return what belongs to products, lineage first, then calibration frames, the nearest in time first.
+) -> dict[str, DataSet]:
+    """Return data sets with what belongs to them, by their identifiers; those not visible are left out.
 
     Calibration frames are of the same camera, size, binning, gain, offset and readout mode; bias and dark
     frames of the same temperature within 2 K, darks of the same exposure, flats of the same filter and
@@ -89,32 +88,32 @@ def relations(
     Raises:
         TransientFault: out of time; the database is going down.
     """
-    columns = ", ".join(f"c.{name}" for name in PRODUCT_COLUMNS)
-    found = []
-    values: dict[str, object] = {
-        "identifiers": list(identifiers),
-        "days": CALIBRATION_DAYS,
-        "kelvin": CALIBRATION_KELVIN,
-        "most": MAX_CALIBRATIONS,
-    }
-    with transaction(connection, settings) as cursor:
-        for semantics, given, other in (
-            ("progenitor", "obs_publisher_did", "progenitor_did"),
-            ("derivation", "progenitor_did", "obs_publisher_did"),
-        ):
-            cursor.execute(_LINEAGE.format(given=given, other=other, columns=columns), values)
-            found += [Relation(row[0], semantics, product(row[1:])) for row in cursor.fetchall()]
-        for kind, frames in CALIBRATED_WITH.items():
-            statement = _CALIBRATIONS.format(kind=kind, fits=_FITS[kind], columns=columns)
-            cursor.execute(statement, {**values, "frames": list(frames)})
-            found += [Relation(row[0], kind, product(row[1:])) for row in cursor.fetchall()]
-    return found
+    if not identifiers:
+        return {}
+    wanted = list(identifiers)
+    with transaction(connection, {**SETTINGS, **settings}) as cursor:
+        prepared = Prepared(cursor)
+        rows = prepared.rows(_DATA_SETS, ["text[]"], wanted)
+        lineage = prepared.rows(_LINEAGE, ["text[]"], wanted)
+        others = {str(other) for _, _, other in lineage}
+        found = prepared.rows(_OTHERS, ["text[]"], list(others)) if others else []
+        candidates = Candidates(prepared, wanted)
+    first, second = len(PRODUCT_COLUMNS), len(PRODUCT_COLUMNS) + len(EXTENT_COLUMNS)
+    sets = {row[0]: DataSet(product(row[:first]), extent(*row[first:second])) for row in rows}
+    products = {row[0]: product(row) for row in found}
+    for semantics, given, other in sorted(lineage, key=lambda row: (_ORDER[row[0]], row[2])):
+        if given in sets and other in products:  # something may have changed between two statements
+            sets[given].relations.append(Relation(semantics, products[other]))
+    for row in rows:
+        fitting = candidates.fitting(Frame.of(row[second:]))
+        sets[row[0]].relations.extend(Relation(kind, other) for kind, other in fitting)
+    return sets
 
 
 def headers(connection: Connection, settings: Mapping[str, str], identifier: str) -> list[tuple[int, str]]:
     """Return the headers of a product: (number of the header unit, its cards one a line).
 
-    Arguments and faults are those of :func:`relations`.
+    Arguments and faults are those of :func:`data_sets`.
     """
     with transaction(connection, settings) as cursor:
         cursor.execute(

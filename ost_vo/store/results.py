@@ -24,6 +24,7 @@ import psycopg2
 import structlog
 from psycopg2 import errorcodes, extensions
 
+from ost_vo import meters
 from ost_vo.faults import FatalFault, Fault, TransientFault, UsageFault
 from ost_vo.store.clock import Clock
 from ost_vo.store.transactions import apply
@@ -229,6 +230,7 @@ class _Reader:
             log.exception("result failed")
             self.fault = FatalFault("The archive failed to produce the result.")
         self._finish()
+        meters.ROWS.inc(self._encoder.rows)
 
     def _read(self, connection: extensions.connection) -> None:
         try:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 BLOCK_BYTES = 2880
 CARD_BYTES = 80
 _NUMBER = re.compile(rb"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[EeDd][+-]?\d+)?)\s*(/.*)?$")
+_FORMAT = re.compile(rb"\s*'\s*\d*([LXBIJKAEDCM])\s*'(.*)")
 # Checksums of the whole, which a part does not have.
 _CHECKSUMS = frozenset({b"CHECKSUM", b"DATASUM", b"ZHECKSUM", b"ZDATASUM"})
 _OF_DATA = re.compile(rb"NAXIS[1-9]\d*$|BSCALE$|BZERO$|BLANK$|GROUPS$|PCOUNT$|GCOUNT$")
@@ -39,9 +40,9 @@ def cut_out(cards: Sequence[bytes], box: Box) -> list[bytes]:
         cards: of the whole image.
         box: for each axis, NAXIS1 first, the first pixel, counted from 0, and the end (exclusive).
     """
-    kept = [card for card in cards if _keyword(card) not in _CHECKSUMS]
+    kept = without_checksums(cards)
     for number, (start, end) in enumerate(box, 1):
-        kept = _with_number(kept, f"NAXIS{number}", end - start)
+        kept = with_number(kept, f"NAXIS{number}", end - start)
         if start:
             for version in _versions(kept, number):
                 kept = _moved(kept, f"CRPIX{number}{version}", start, absent=0.0)
@@ -52,12 +53,13 @@ def cut_out(cards: Sequence[bytes], box: Box) -> list[bytes]:
 def without_data(cards: Sequence[bytes]) -> list[bytes]:
     """Return the cards of a primary header whose data are left out."""
     kept = [card for card in cards if _keyword(card) not in _CHECKSUMS and not _OF_DATA.match(_keyword(card))]
-    return _with_number(kept, "NAXIS", 0)
+    return with_number(kept, "NAXIS", 0)
 
 
 def history(lines: Sequence[str]) -> list[bytes]:
     """Return HISTORY cards; lines that are too long for a card are wrapped."""
-    parts = (part for line in lines for part in textwrap.wrap(line, CARD_BYTES - 8))
+    room = CARD_BYTES - 8
+    parts = (part for line in lines for part in ([line] if len(line) <= room else textwrap.wrap(line, room)))
     return [f"HISTORY {part}".encode("ascii", "replace").ljust(CARD_BYTES) for part in parts]
 
 
@@ -99,10 +101,31 @@ def _moved(cards: list[bytes], keyword: str, by: int, absent: float | None) -> l
     value = number_of(cards, keyword)
     if value is None and (absent is None or _find(cards, keyword) is not None):
         return cards
-    return _with_number(cards, keyword, (absent or 0.0 if value is None else value) - by)
+    return with_number(cards, keyword, (absent or 0.0 if value is None else value) - by)
 
 
-def _with_number(cards: list[bytes], keyword: str, value: float) -> list[bytes]:
+def without_checksums(cards: Sequence[bytes]) -> list[bytes]:
+    """Return cards without the checksums of what has changed."""
+    return [card for card in cards if _keyword(card) not in _CHECKSUMS]
+
+
+def without(cards: Sequence[bytes], keyword: str) -> list[bytes]:
+    """Return cards without those of a keyword."""
+    return [card for card in cards if _keyword(card) != keyword.encode()]
+
+
+def with_repeat(cards: list[bytes], keyword: str, count: int) -> list[bytes]:
+    """Return cards where a column's format (TFORMn) has another repeat count (FITS 4.0, section 7.3.1)."""
+    found = _find(cards, keyword)
+    match = _FORMAT.match(cards[found][10:]) if found is not None else None
+    if found is None or match is None:
+        return cards
+    card = f"{keyword:8}= '{f'{count}{match[1].decode()}':8}'".encode() + match[2].rstrip()
+    return [*cards[:found], card[:CARD_BYTES].ljust(CARD_BYTES), *cards[found + 1 :]]
+
+
+def with_number(cards: list[bytes], keyword: str, value: float) -> list[bytes]:
+    """Return cards in which a keyword has a number; its comment stays, and it comes last where it was not."""
     found = _find(cards, keyword)
     match = _NUMBER.match(cards[found][10:]) if found is not None else None
     comment = b" " + match[2].rstrip() if match and match[2] else b""

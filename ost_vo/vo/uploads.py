@@ -210,7 +210,7 @@ def head(declared: Sequence[Declared], name: str) -> Head:
             f"The table {name} has more than {MAX_COLUMNS} columns.", "Upload the columns that you need."
         )
     fields = _distinct(_field(item, number, name) for number, item in enumerate(declared, 1))
-    return Head(fields, None, _position([item.column for item in fields]))
+    return Head(fields, None, position_columns([item.column for item in fields]))
 
 
 def not_well_formed(name: str, error: Exception) -> UsageFault:
@@ -365,8 +365,8 @@ def _named(item: Field, name: str) -> Field:
     return item if name == item.column.name else replace(item, column=replace(item.column, name=name))
 
 
-def _position(columns: list[Column]) -> tuple[int, int] | None:
-    """Return the columns of the main position: by UCD, or else by their names."""
+def position_columns(columns: list[Column]) -> tuple[int, int] | None:
+    """Return the indices of the columns of the main position [deg]: by UCD, or else by their names."""
     for suffix in (";meta.main", ""):
         found = [_with_ucd(columns, f"pos.eq.{axis}{suffix}") for axis in ("ra", "dec")]
         if len(found[0]) == len(found[1]) == 1:

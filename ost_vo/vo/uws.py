@@ -5,7 +5,7 @@ Source: UWS 1.1 (sections 2.1.3 phases, 2.2.2 representations, appendix B schema
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -115,6 +115,7 @@ class Job:
         parameters: names in upper case, and values, in order.
         results: what it has produced.
         failure: why it failed, None if it has not.
+        progress: how far it has come, name to number; None where its kind does not tell.
     """
 
     id: str
@@ -131,6 +132,7 @@ class Job:
     parameters: tuple[tuple[str, str], ...] = ()
     results: tuple[Result, ...] = ()
     failure: Failure | None = None
+    progress: Mapping[str, int] | None = None
 
 
 def timestamp(moment: datetime | None) -> str:
@@ -216,6 +218,10 @@ def job(job: Job, url: str) -> bytes:
     if job.failure:
         kind = "transient" if job.failure.transient else "fatal"
         _add(_add(root, "errorSummary", type=kind, hasDetail="true"), "message", job.failure.message)
+    if job.progress:
+        info = _add(root, "jobInfo")
+        for name, count in job.progress.items():
+            etree.SubElement(info, name).text = str(count)
     return _serialised(root)
 
 

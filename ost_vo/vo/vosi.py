@@ -87,14 +87,18 @@ def capabilities(items: Iterable[Capability]) -> bytes:
             "sia": _SIA,
         },
     )
-    for item in items:
-        element = _E.capability(standardID=item.standard)
-        if item.kind:
-            element.set(_TYPE, item.kind)
-        element.extend(_interface(interface) for interface in item.interfaces)
-        element.extend(item.details)
-        root.append(element)
+    root.extend(capability_element(item) for item in items)
     return _serialised(root)
+
+
+def capability_element(item: Capability) -> etree._Element:
+    """Return the element of a capability, for a document that declares the prefixes of its types."""
+    element = _E.capability(standardID=item.standard)
+    if item.kind:
+        element.set(_TYPE, item.kind)
+    element.extend(_interface(interface) for interface in item.interfaces)
+    element.extend(item.details)
+    return element
 
 
 def availability(available: bool, up_since: datetime | None = None, notes: Sequence[str] = ()) -> bytes:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal, TypedDict
 from xml.sax.saxutils import escape, quoteattr
 
@@ -213,7 +214,7 @@ def head(
     ids = field_ids(columns, _ids(params, resources_before))
     lines = [
         _ROOT.rstrip("\n"),
-        *(_descriptor(service) for service in resources_before),
+        *(descriptor(service) for service in resources_before),
         '<RESOURCE type="results">',
         *_described(description),
         _info(Info("QUERY_STATUS", "OK")),
@@ -246,7 +247,7 @@ def tail(
         f"{_CLOSING[data_format]}</TABLE>",
         *([_info(Info("QUERY_STATUS", status, message))] if status != "OK" else []),
         "</RESOURCE>",
-        *(_descriptor(service) for service in resources_after),
+        *(descriptor(service) for service in resources_after),
         "</VOTABLE>\n",
     ]
     return "\n".join(lines).encode()
@@ -425,7 +426,9 @@ def _values(param: Param) -> list[str]:
     return [f"<VALUES>{''.join(parts)}</VALUES>"] if parts else []
 
 
-def _descriptor(service: ServiceDescriptor) -> str:
+@lru_cache(maxsize=256)
+def descriptor(service: ServiceDescriptor) -> str:
+    """Return the element of a service descriptor."""
     attributes = {"type": "meta", "utype": "adhoc:service", "name": service.name, "ID": service.id}
     inputs = "".join(_param(param) for param in service.inputs)
     content = [

@@ -27,6 +27,21 @@ def networks(text: str) -> tuple[Network, ...]:
 def counted_address(scope: Scope, trusted: Iterable[Network]) -> str:
     """Return the address by which a caller is counted: IPv4, or the first 64 bits of IPv6.
 
+    Args:
+        scope: of the request.
+        trusted: networks of the proxies.
+    """
+    address = client_address(scope, trusted)
+    if address is None:
+        return UNKNOWN
+    if address.version == 6:
+        return str(ipaddress.ip_network((address, _IPV6_PREFIX), strict=False))
+    return str(address)
+
+
+def client_address(scope: Scope, trusted: Iterable[Network]) -> Address | None:
+    """Return the address of a caller; None for a connection that has none.
+
     X-Forwarded-For counts only as far as trusted proxies wrote it: the last address in it that is not one of
     theirs is the client's.
 
@@ -34,19 +49,22 @@ def counted_address(scope: Scope, trusted: Iterable[Network]) -> str:
         scope: of the request.
         trusted: networks of the proxies.
     """
-    client = scope.get("client")
-    address = _address(client[0]) if client else None
+    address = peer_address(scope)
     if address is None:
-        return UNKNOWN
+        return None
     forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).split(",")
-    while forwarded and _is_within(address, trusted):
+    while forwarded and is_within(address, trusted):
         before = _address(forwarded.pop())
         if before is None:
             break
         address = before
-    if address.version == 6:
-        return str(ipaddress.ip_network((address, _IPV6_PREFIX), strict=False))
-    return str(address)
+    return address
+
+
+def peer_address(scope: Scope) -> Address | None:
+    """Return the address at the other end of the connection: the client's, or that of the last proxy."""
+    client = scope.get("client")
+    return _address(client[0]) if client else None
 
 
 def _address(text: str) -> Address | None:
@@ -64,5 +82,6 @@ def _address(text: str) -> Address | None:
     return mapped or address
 
 
-def _is_within(address: Address, trusted: Iterable[Network]) -> bool:
-    return any(address in network for network in trusted)
+def is_within(address: Address, several: Iterable[Network]) -> bool:
+    """Say whether an address lies in one of several networks."""
+    return any(address in network for network in several)

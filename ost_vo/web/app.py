@@ -12,22 +12,43 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from ost_vo import logs
 from ost_vo.faults import Fault
 from ost_vo.services import description, directory
 from ost_vo.services.archive import Archive
+from ost_vo.services.coverage import Footprints
 from ost_vo.services.engine import Engine
 from ost_vo.services.logins import Logins
 from ost_vo.services.openid import Provider
 from ost_vo.settings import Settings
 from ost_vo.vo import adql, binary2, tabledata, upload_rows
-from ost_vo.web import datalink, errors, files, login, openid, pages, sia, soda, tap, vosi
+from ost_vo.web import (
+    datalink,
+    downloads,
+    errors,
+    files,
+    health,
+    login,
+    metrics,
+    moc,
+    openid,
+    ostdata,
+    pages,
+    previews,
+    registry,
+    sia,
+    soda,
+    tap,
+    vosi,
+)
 from ost_vo.web.api import application as api
 from ost_vo.web.authentication import Authentication, PasswordDesk
 from ost_vo.web.compression import Compression
+from ost_vo.web.metrics import Observation
 from ost_vo.web.prefix import ContextPrefix
+from ost_vo.web.slashes import TrailingSlash
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
@@ -36,8 +57,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
     Args:
         settings: of the installation; read from the environment when uvicorn calls this.
     """
-    logs.configure()
     chosen = settings or Settings()
+    logs.configure(chosen.log_format)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -49,6 +70,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
         app.state.provider = Provider(accounts, chosen) if chosen.openid_issuer else None
         app.state.password_desk = PasswordDesk(logins)
         app.state.cutout_limiter = anyio.CapacityLimiter(chosen.cutout_slots)
+        app.state.footprints = Footprints()
+        app.state.moc_limiter = anyio.CapacityLimiter(1)
         binary2.warm()
         tabledata.warm()
         upload_rows.warm()
@@ -59,23 +82,33 @@ def create_app(settings: Settings | None = None) -> Starlette:
         await run_in_threadpool(engine.stop)
         archive.close()
 
+    routes: list[BaseRoute] = [
+        *pages.routes,
+        *tap.routes,
+        *sia.routes,
+        *vosi.routes("/sia", description.sia_capabilities),
+        *datalink.routes,
+        *vosi.routes("/datalink", description.datalink_capabilities),
+        *soda.routes,
+        *vosi.routes("/soda", description.soda_capabilities),
+        *files.routes,
+        *previews.routes,
+        *downloads.routes,
+        *ostdata.routes,
+        *moc.routes,
+        *registry.routes,
+        *login.routes,
+        *openid.routes,
+        *api.routes,
+        Route("/availability", vosi.availability),
+        *health.routes,
+        *metrics.routes,
+    ]
     return Starlette(
-        routes=[
-            *pages.routes,
-            *tap.routes,
-            *sia.routes,
-            *vosi.routes("/sia", description.sia_capabilities),
-            *datalink.routes,
-            *vosi.routes("/datalink", description.datalink_capabilities),
-            *soda.routes,
-            *vosi.routes("/soda", description.soda_capabilities),
-            *files.routes,
-            *login.routes,
-            *openid.routes,
-            *api.routes,
-            Route("/availability", vosi.availability),
-        ],
+        routes=routes,
         middleware=[
+            Middleware(Observation, settings=chosen, endpoints=_endpoints(routes)),
+            Middleware(TrailingSlash),
             # Web clients such as Aladin Lite come from other sites. They may show a token, and read what is
             # public; browsers let them see no answer to a cookie, because credentials are not allowed here.
             Middleware(
@@ -96,6 +129,11 @@ def create_app(settings: Settings | None = None) -> Starlette:
         },
         lifespan=lifespan,
     )
+
+
+def _endpoints(routes: list[BaseRoute]) -> set[str]:
+    """Return the first parts of the paths of all routes."""
+    return {route.path.split("/")[1] for route in routes if isinstance(route, Route | Mount)}
 
 
 def _engine(archive: Archive) -> Engine:

@@ -38,7 +38,7 @@ LOGIN, LOGOUT = "/login", "/logout"
 
 _ACTOR = "ost_vo.actor"
 # Where a login shows more: anonymous callers get the challenges with any answer.
-_WIDENED = ("/tap", "/sia", "/datalink", "/files", "/soda")
+_WIDENED = ("/tap", "/sia", "/datalink", "/files", "/soda", "/downloads")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Passwords that wait to be looked at in one process: further ones are sent away.
 _QUEUE = 64

@@ -12,7 +12,7 @@ from ost_vo.services import datalink, files, headers
 from ost_vo.services.archive import Archive
 from ost_vo.vo.parameters import Parameters
 from ost_vo.web.authentication import context_of
-from ost_vo.web.files import respond
+from ost_vo.web.files import in_form, respond
 from ost_vo.web.parameters import read
 
 
@@ -32,7 +32,8 @@ async def file(request: Request) -> Response:
     parameters = await read(request)
     identifier = _identifier(parameters)
     context = await context_of(request, parameters)
-    return respond(request, await run_in_threadpool(files.open_identifier, archive, identifier, context))
+    download = await run_in_threadpool(files.open_identifier, archive, identifier, context)
+    return respond(request, await in_form(request, download, parameters))
 
 
 async def header(request: Request) -> Response:

@@ -6,6 +6,7 @@ Source: DALI 1.1 section 4.2 (HTTP status) and 4.4 (error documents).
 from __future__ import annotations
 
 import json
+import re
 from http import HTTPStatus
 
 import structlog
@@ -29,6 +30,18 @@ _STATUS = (
     (faults.ThrottledFault, 429),
     (faults.TransientFault, 503),
 )
+
+# Behind the prefix of a context as well, which may be what is wrong.
+_SODA = re.compile(r"(/context/[^/]*(/[^/]*)?)?/soda/a?sync(/|$)")
+# By the codes of faults; everything else is just an error.
+_SODA_CODES = {
+    "MultiValuedParamNotSupported": "MultiValuedParamNotSupported",
+    faults.UsageFault.code: "UsageError",
+    faults.NotFoundFault.code: "UsageError",
+    faults.AuthenticationFault.code: "AuthenticationError",
+    faults.AuthorizationFault.code: "AuthorizationError",
+    faults.TransientFault.code: "ServiceUnavailable",
+}
 
 
 def status(fault: faults.Fault) -> int:
@@ -60,6 +73,17 @@ async def fault_as_text(request: Request, error: Exception) -> Response:
     return PlainTextResponse(f"{fault.code}: {fault}\n", status(fault), headers(fault))
 
 
+def soda_text(code: str, message: str) -> str:
+    """Return a line of text that begins as SODA 1.0 section 5.2 has it, for the code of a fault."""
+    return f"{_SODA_CODES.get(code, 'Error')}: {message}\n"
+
+
+async def fault_as_soda(request: Request, error: Exception) -> Response:
+    """Answer with a line of text, for clients of SODA."""
+    fault = _fault(request, error)
+    return PlainTextResponse(soda_text(fault.code, str(fault)), status(fault), headers(fault))
+
+
 async def fault_as_problem(request: Request, error: Exception) -> Response:
     """Answer with problem details, for the HTTP API (RFC 9457)."""
     fault = _fault(request, error)
@@ -88,6 +112,8 @@ async def client_gone(request: Request, error: Exception) -> Response:
 async def fault_response(request: Request, error: Exception) -> Response:
     """Answer in the form that clients of the endpoint expect."""
     path = request.url.path
+    if _SODA.match(path):
+        return await fault_as_soda(request, error)
     if path.startswith(("/tap/sync", "/sia/query", "/datalink/links")):
         return await fault_as_votable(request, error)
     if path.startswith("/api/"):

@@ -1,15 +1,20 @@
 """Files over HTTP, with ranges and conditional requests.
 
-Source: RFC 9110 sections 13 (conditional requests) and 14 (ranges); RFC 6266 (names).
+Source: RFC 9110 sections 13 (conditional requests) and 14 (ranges); RFC 6266 (names); RFC 9530 (digests).
 """
 
 from __future__ import annotations
 
+import os
 import re
+import time
+from base64 import b64encode
 from email.utils import formatdate, parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
+import anyio
+from anyio import to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -17,15 +22,21 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from ost_vo.services import files
+from ost_vo.faults import UsageFault
+from ost_vo.services import cutouts, decompression, files
 from ost_vo.services.archive import Archive
+from ost_vo.services.cut_pieces import Limits
 from ost_vo.services.files import Download
+from ost_vo.vo.parameters import Parameters
 from ost_vo.web.authentication import context_of
 from ost_vo.web.parameters import read
+from ost_vo.web.sendfile import handed_over
 
 _RANGES = re.compile(r"bytes[ \t]*=(.*)", re.IGNORECASE)
 _RANGE = re.compile(r"[ \t]*(?:([0-9]{1,18})-([0-9]{1,18})?|-([0-9]{1,18}))[ \t]*")
 _ETAG = re.compile(r'(?:W/)?("[^"]*")')
+# Names of the format of tile-compressed files that are unpacked.
+_UNPACKED = ("fits", "image/fits", "application/fits")
 # What a name in double quotes holds without being mistaken (RFC 6266 appendix D).
 _NOT_PLAIN = re.compile(r"[^ !#-$&-\[\]-~]")
 
@@ -33,9 +44,37 @@ _NOT_PLAIN = re.compile(r"[^ !#-$&-\[\]-~]")
 async def file(request: Request) -> Response:
     """Send the file with the path that the URL names."""
     archive: Archive = request.app.state.archive
-    path = request.path_params["path"]
-    context = await context_of(request, await read(request))
-    return respond(request, await run_in_threadpool(files.open_path, archive, path, context))
+    path = request.path_params.get("path", "")
+    parameters = await read(request)
+    context = await context_of(request, parameters)
+    download = await run_in_threadpool(files.open_path, archive, path, context)
+    return respond(request, await in_form(request, download, parameters))
+
+
+async def in_form(request: Request, download: Download, parameters: Parameters) -> Download:
+    """Return an open file as RESPONSEFORMAT wants it: as it is, or a tile-compressed one unpacked.
+
+    Raises:
+        UsageFault: there is no such format of it.
+        TransientFault: it took too long.
+        FatalFault: it cannot be unpacked.
+    """
+    try:
+        wanted = parameters.one("RESPONSEFORMAT")
+        if wanted is None:
+            return download
+        if wanted.strip().lower() not in _UNPACKED:
+            raise UsageFault(f"There is no format {wanted!r} of files.", "Give fits, or nothing.")
+    except UsageFault:
+        download.close()
+        raise
+    if not decompression.is_packed(download):
+        return download
+    archive: Archive = request.app.state.archive
+    limits = Limits(cutouts.MAX_UNPACKED_BYTES, time.monotonic() + archive.settings.sync_seconds)
+    # Each takes a processor: further ones wait without a thread.
+    limiter: anyio.CapacityLimiter = request.app.state.cutout_limiter
+    return await to_thread.run_sync(decompression.unpacked, download, limits, limiter=limiter)
 
 
 def respond(request: Request, download: Download) -> Response:
@@ -50,8 +89,12 @@ def respond(request: Request, download: Download) -> Response:
         return Response(status_code=304, headers=headers)
     headers["Content-Disposition"] = disposition(download.name)
     # Set here, since as a media type Starlette would add a charset to text.
-    headers["Content-Type"] = download.product.media_type
-    return _Sending(download, headers)
+    headers["Content-Type"] = download.media_type or download.product.media_type
+    if download.sha256 is not None:
+        headers["Repr-Digest"] = f"sha-256=:{b64encode(download.sha256).decode()}:"
+    if download.form:  # no web server has it
+        return _Sending(download, headers)
+    return handed_over(request, download, headers) or _Sending(download, headers)
 
 
 class _Sending(FileResponse):
@@ -59,12 +102,14 @@ class _Sending(FileResponse):
 
     def __init__(self, download: Download, headers: dict[str, str]) -> None:
         # By its number the very file that was checked is read, whatever has come to its path since.
-        super().__init__(f"/proc/self/fd/{download.descriptor}", headers=headers, stat_result=download.status)
+        status = os.fstat(download.descriptor)
+        super().__init__(f"/proc/self/fd/{download.descriptor}", headers=headers, stat_result=status)
         self._download = download
+        self._size = status.st_size
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await super().__call__(_with_range(scope, self._download.status.st_size), receive, send)
+            await super().__call__(_with_range(scope, self._size), receive, send)
         finally:
             self._download.close()
 
@@ -91,11 +136,11 @@ def _with_range(scope: Scope, size: int) -> Scope:
     """
     kept: list[tuple[bytes, Any]] = [pair for pair in scope["headers"] if pair[0] != b"range"]
     given = Headers(scope=scope).get("range")
-    wanted = _satisfiable(given, size) if given is not None else None
+    wanted = satisfiable(given, size) if given is not None else None
     return {**scope, "headers": kept + ([(b"range", wanted.encode())] if wanted else [])}
 
 
-def _satisfiable(given: str, size: int) -> str | None:
+def satisfiable(given: str, size: int) -> str | None:
     """Return a Range header with what a file of that size [byte] can satisfy, None to ignore it."""
     ranges = _RANGES.fullmatch(given.strip())
     if ranges is None or not ranges[1].strip(", \t"):
@@ -118,4 +163,8 @@ def disposition(name: str) -> str:
     return f'attachment; filename="{plain}"{extended}'
 
 
-routes = [Route("/files/{path:path}", file, methods=["GET"])]
+routes = [
+    Route("/files/{path:path}", file, methods=["GET"]),
+    # Without it, a request for the root would be redirected to itself with a slash.
+    Route("/files", file, methods=["GET"]),
+]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -15,12 +16,14 @@ from starlette.routing import Route
 
 from ost_vo.access.context import Context
 from ost_vo.faults import NotFoundFault, UsageFault
+from ost_vo.services.archive import Archive
 from ost_vo.services.engine import Engine
 from ost_vo.services.jobs import Jobs
 from ost_vo.vo import uws, votable
 from ost_vo.vo.parameters import Parameters
-from ost_vo.vo.uws import ACTIVE, Failure, Job
+from ost_vo.vo.uws import ACTIVE, Failure, Job, Result
 from ost_vo.web import compression
+from ost_vo.web.addresses import counted_address, networks
 from ost_vo.web.authentication import context_of
 from ost_vo.web.parameters import read
 from ost_vo.web.prefix import base_url
@@ -36,6 +39,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 Change = Callable[[Jobs, str, str, Context, Parameters], None]
 # The document and its media type.
 FailureDocument = Callable[[Failure], tuple[bytes, str]]
+# Sends a result of the job that the URL names, given its file and what it is.
+SendResult = Callable[[Request, Path, Result], Awaitable[Response]]
 
 
 def failure_as_votable(failure: Failure) -> tuple[bytes, str]:
@@ -43,24 +48,47 @@ def failure_as_votable(failure: Failure) -> tuple[bytes, str]:
     return votable.error_document(failure.message), votable.CONTENT_TYPE
 
 
-def routes(prefix: str, kind: str, failure_document: FailureDocument = failure_as_votable) -> list[Route]:
+async def send_file(request: Request, path: Path, result: Result) -> Response:
+    """Send the file of a result, or a range of it.
+
+    Raises:
+        NotFoundFault: it is gone.
+    """
+    if not path.is_file():
+        raise NotFoundFault(f"The result {result.id!r} is not there any more.", "Run the job again.")
+    # As a header, because Starlette adds a charset to a media type.
+    response = FileResponse(path, headers={"Content-Type": result.media_type}, stat_result=path.stat())
+    compression.negotiate(request.headers, response.headers)
+    return response
+
+
+def routes(
+    prefix: str,
+    kind: str,
+    failure_document: FailureDocument = failure_as_votable,
+    send_result: SendResult = send_file,
+) -> list[Route]:
     """Return the routes of a job list and of all that is below it.
 
     Args:
         prefix: path of the list, such as ``/tap/async``.
         kind: of its jobs.
         failure_document: makes what ``/error`` answers.
+        send_result: makes what ``/results/...`` answers.
     """
-    return _Endpoint(prefix, kind, failure_document).routes()
+    return _Endpoint(prefix, kind, failure_document, send_result).routes()
 
 
 class _Endpoint:
     """The resources of one kind of job."""
 
-    def __init__(self, prefix: str, kind: str, failure_document: FailureDocument) -> None:
+    def __init__(
+        self, prefix: str, kind: str, failure_document: FailureDocument, send_result: SendResult
+    ) -> None:
         self._prefix = prefix
         self._kind = kind
         self._failure_document = failure_document
+        self._send_result = send_result
 
     def routes(self) -> list[Route]:
         """Return a route for each resource and method."""
@@ -97,7 +125,9 @@ class _Endpoint:
         """Create a job (section 2.2.3.1)."""
         parameters = await read(request)
         caller = await context_of(request, parameters)
-        job_id = await run_in_threadpool(_jobs(request).create, self._kind, caller, parameters)
+        archive: Archive = request.app.state.archive
+        address = counted_address(request.scope, networks(archive.settings.trusted_proxies))
+        job_id = await run_in_threadpool(_jobs(request).create, self._kind, caller, parameters, address)
         return _see(f"{self._url(request)}/{job_id}")
 
     async def job(self, request: Request) -> Response:
@@ -134,15 +164,12 @@ class _Endpoint:
         return _document(uws.results(await self._get(request), self._job_url(request)))
 
     async def result(self, request: Request) -> Response:
-        """Send the file of a result, or a range of it."""
+        """Send a result."""
         job_id, result_id = request.path_params["job_id"], request.path_params["result_id"]
         path, result = await run_in_threadpool(
             _jobs(request).result, self._kind, job_id, await _caller(request), result_id
         )
-        # As a header, because Starlette adds a charset to a media type.
-        response = FileResponse(path, headers={"Content-Type": result.media_type}, stat_result=path.stat())
-        compression.negotiate(request.headers, response.headers)
-        return response
+        return await self._send_result(request, path, result)
 
     async def failure(self, request: Request) -> Response:
         """Tell why a job failed; there is nothing here where it has not."""

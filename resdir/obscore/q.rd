@@ -12,7 +12,7 @@
        pos and footprint are there for the ADQL translator: TAP_SCHEMA does not list them. -->
   <table id="obscore" adql="True" onDisk="True">
     <meta name="description">One row for each data product, in the columns of ObsCore 1.1.</meta>
-    <meta name="utype">ivo://ivoa.net/std/ObsCore#core-1.1</meta>
+    <meta name="utype">ivo://ivoa.net/std/ObsCore#table-1.1</meta>
     <property key="supportsModel">Obscore-1.1</property>
     <property key="supportsModelURI">ivo://ivoa.net/std/ObsCore#core-1.1</property>
 

@@ -26,7 +26,7 @@
       description="Identifier of the observation"/>
     <column name="run_name" type="unicode" required="True" ucd="meta.id"
       description="Run (directory) that the file belongs to"/>
-    <column name="path" type="unicode" required="True" ucd="meta.file"
+    <column name="path" type="unicode" required="True" ucd="meta.id;meta.file"
       description="Path of the file below the data root"/>
     <column name="access_url" type="unicode" ucd="meta.ref.url" description="The file itself"/>
     <column name="access_format" type="text" ucd="meta.code.mime" description="Media type of the file"/>
@@ -58,9 +58,19 @@
       description="bias, dark, flat, light or wave (lamp)"/>
     <column name="calib_level" type="integer" required="True" ucd="meta.code;obs.calib"
       description="Calibration: 0 raw in its own format, 1 raw in a standard format, 2 calibrated, 3 derived"/>
+    <column name="target_id" type="integer" ucd="meta.id;src"
+      description="Number of the object in ost.targets"><values nullLiteral="0"/></column>
     <column name="target_name" type="unicode" ucd="meta.id;src" description="Name of the object observed"/>
     <column name="header_target" type="unicode" ucd="meta.id;src"
       description="Name of the object as the header has it"/>
+    <column name="header_instrument" type="unicode" ucd="meta.id;instr"
+      description="Name of the instrument as the header has it"/>
+    <column name="header_telescope" type="unicode" ucd="meta.id;instr.tel"
+      description="Name of the telescope as the header has it"/>
+    <column name="header_filter" type="unicode" ucd="meta.id;instr.filter"
+      description="Name of the filter as the header has it"/>
+    <column name="header_observer" type="unicode" ucd="meta.id;obs.observer"
+      description="Name of the observer as the header has it"/>
     <column name="s_ra" type="double precision" unit="deg" ucd="pos.eq.ra;meta.main"
       description="Right ascension of the centre, ICRS"/>
     <column name="s_dec" type="double precision" unit="deg" ucd="pos.eq.dec;meta.main"
@@ -87,10 +97,16 @@
       description="End of the exposure, MJD in UTC"/>
     <column name="t_exptime" type="double precision" unit="s" ucd="time.duration;obs.exposure"
       description="Exposure time; 0 for bias frames"/>
+    <column name="t_xel" type="bigint" ucd="meta.number"
+      description="Frames of a video, or planes of a cube of times"><values nullLiteral="-1"/></column>
     <column name="hjd" type="double precision" unit="d" ucd="time.epoch"
-      description="Heliocentric Julian date of the header"/>
+      description="Heliocentric Julian date: of the header, or of mid-exposure in UTC"/>
+    <column name="hjd_source" type="text" ucd="meta.code"
+      description="Where hjd comes from: header or computed"/>
     <column name="bjd" type="double precision" unit="d" ucd="time.epoch"
-      description="Barycentric Julian date of the header"/>
+      description="Barycentric Julian date: of the header, or of mid-exposure in TDB"/>
+    <column name="bjd_source" type="text" ucd="meta.code"
+      description="Where bjd comes from: header or computed"/>
     <column name="filter_name" type="unicode" ucd="meta.id;instr.filter" description="Filter"/>
     <column name="em_min" type="double precision" unit="m" ucd="em.wl;stat.min"
       description="Shortest wavelength, in vacuum"/>
@@ -101,7 +117,7 @@
     <column name="instrument_name" type="unicode" ucd="meta.id;instr" description="Camera or spectrograph"/>
     <column name="focal_length" type="double precision" unit="mm" ucd="instr.param"
       description="Focal length of the telescope"/>
-    <column name="pixel_size" type="double precision" unit="um" ucd="instr.pixel;phys.size"
+    <column name="pixel_size" type="double precision" unit="um" ucd="phys.size;instr.pixel"
       description="Width of a pixel, as binned"/>
     <column name="binning_x" type="integer" ucd="instr.param"
       description="Camera pixels in one pixel of the image, first axis"><values nullLiteral="-1"/></column>
@@ -124,7 +140,7 @@
       description="Dew point"/>
     <column name="pressure" type="double precision" unit="hPa" ucd="phys.pressure;obs.atmos"
       description="Pressure of the air"/>
-    <column name="humidity" type="double precision" unit="percent" ucd="obs.atmos"
+    <column name="humidity" type="double precision" unit="percent" ucd="obs.param;obs.atmos"
       description="Relative humidity"/>
     <column name="wind_speed" type="double precision" unit="km/h" ucd="phys.veloc;obs.atmos"
       description="Speed of the wind"/>
@@ -137,7 +153,7 @@
     <column name="site_elevation" type="double precision" unit="m" ucd="pos.earth.altitude;obs.observer"
       description="Height of the site above sea level"/>
     <column name="observer" type="unicode" ucd="meta.id;obs.observer" description="Who observed"/>
-    <column name="software" type="unicode" ucd="meta.software" description="Program that wrote the file"/>
+    <column name="software" type="unicode" ucd="meta.id;meta.software" description="Program that wrote the file"/>
     <column name="pos" type="spoint" hidden="True" description="s_ra, s_dec as a point, indexed"/>
     <column name="footprint" type="spoly" hidden="True" description="s_region as a polygon, indexed"/>
 
@@ -153,10 +169,11 @@
         date_trunc('second', p.release_date AT TIME ZONE 'UTC') AS obs_release_date,
         CASE WHEN p.privileges >= 4 OR p.release_date &lt;= now() THEN 'public' ELSE 'proprietary' END
           AS data_rights,
-        p.dataproduct_type, p.exposure_type, p.calib_level::int AS calib_level, p.target_name,
-        p.header_target, p.s_ra, p.s_dec, p.position_source, p.s_fov, p.s_region, p.s_pixel_scale,
+        p.dataproduct_type, p.exposure_type, p.calib_level::int AS calib_level, p.target_id,
+        p.target_name, p.header_target, p.header_instrument, p.header_telescope, p.header_filter, p.header_observer,
+        p.s_ra, p.s_dec, p.position_source, p.s_fov, p.s_region, p.s_pixel_scale,
         p.s_orientation, p.s_parity::int AS s_parity, p.s_xel1, p.s_xel2, p.t_min, p.t_max, p.t_exptime,
-        p.hjd, p.bjd, p.filter_name, p.em_min, p.em_max, p.facility_name, p.telescope_name,
+        p.t_xel, p.hjd, p.hjd_source, p.bjd, p.bjd_source, p.filter_name, p.em_min, p.em_max, p.facility_name, p.telescope_name,
         p.instrument_name, p.focal_length, p.pixel_size, p.binning_x::int AS binning_x,
         p.binning_y::int AS binning_y, p.gain, p.egain, p.pedestal, p.black_level, p.readout_mode,
         p.ccd_temperature, p.airmass, p.ambient_temperature, p.dew_point, p.pressure, p.humidity,
@@ -187,23 +204,86 @@
   </table>
 
   <table id="targets" adql="True" onDisk="True">
-    <meta name="description">The objects that were observed.</meta>
+    <meta name="description">The objects that were observed, and well-known ones in the fields of frames.</meta>
+    <index columns="target_id" metaOnly="True"/>
     <index columns="target_name" metaOnly="True"/>
     <index columns="s_ra, s_dec" metaOnly="True"/>
+    <column name="target_id" type="integer" required="True" ucd="meta.id" description="Number of the object"/>
     <column name="target_name" type="unicode" required="True" ucd="meta.id;meta.main"
       description="Name of the object"/>
     <column name="target_class" type="text" ucd="src.class" description="Kind of the object"/>
     <column name="s_ra" type="double precision" unit="deg" ucd="pos.eq.ra;meta.main"
-      description="Right ascension, ICRS"/>
+      description="Right ascension, ICRS; null for what moves, and where unknown"/>
     <column name="s_dec" type="double precision" unit="deg" ucd="pos.eq.dec;meta.main"
-      description="Declination, ICRS"/>
+      description="Declination, ICRS; null for what moves, and where unknown"/>
+    <column name="angular_size" type="double precision" unit="deg" ucd="phys.angSize"
+      description="Longest diameter"/>
+    <column name="resolved_by" type="text" ucd="meta.ref"
+      description="Catalogue that knows it; null where no catalogue does"/>
     <column name="pos" type="spoint" hidden="True" description="s_ra, s_dec as a point, indexed"/>
     <viewStatement>
       CREATE VIEW \qName WITH (security_barrier) AS
-      SELECT t.name AS target_name, t.target_class, t.s_ra, t.s_dec, t.pos
+      SELECT t.target_id, t.name AS target_name, t.target_class, t.s_ra, t.s_dec, t.angular_size,
+        t.resolved_by, t.pos
       FROM archive.targets t
+      WHERE t.merged_into IS NULL AND (
+        EXISTS (SELECT FROM archive.products p WHERE p.target_id = t.target_id
+          AND context.in_scope(p.privileges, p.release_date, p.project_id, p.creator_id))
+        OR (t.is_prominent AND EXISTS (SELECT FROM archive.product_targets l
+          JOIN archive.products p ON p.product_id = l.product_id WHERE l.target_id = t.target_id
+          AND context.in_scope(p.privileges, p.release_date, p.project_id, p.creator_id))))
+    </viewStatement>
+  </table>
+
+  <table id="target_aliases" adql="True" onDisk="True">
+    <meta name="description">What the objects of ost.targets are called, their own names among it.</meta>
+    <index columns="target_id" metaOnly="True"/>
+    <index columns="alias_key" metaOnly="True"/>
+    <column name="target_id" type="integer" required="True" ucd="meta.id" description="Number of the object"/>
+    <column name="alias" type="unicode" required="True" ucd="meta.id" description="A name of it"/>
+    <column name="alias_key" type="unicode" required="True" ucd="meta.id"
+      description="What all spellings of the name share: small letters, no blanks, hyphens and leading zeros"/>
+    <viewStatement>
+      CREATE VIEW \qName WITH (security_barrier) AS
+      SELECT a.target_id, a.name AS alias, a.key AS alias_key
+      FROM archive.target_aliases a JOIN archive.targets t ON t.target_id = a.target_id
       WHERE EXISTS (SELECT FROM archive.products p WHERE p.target_id = t.target_id
-        AND context.in_scope(p.privileges, p.release_date, p.project_id, p.creator_id))
+          AND (a.source &lt;> 'header' OR a.name = t.name OR a.name = p.target_alias)
+          AND context.in_scope(p.privileges, p.release_date, p.project_id, p.creator_id))
+        OR (t.is_prominent AND (a.source &lt;> 'header' OR a.name = t.name)
+          AND EXISTS (SELECT FROM archive.product_targets l
+            JOIN archive.products p ON p.product_id = l.product_id WHERE l.target_id = t.target_id
+            AND context.in_scope(p.privileges, p.release_date, p.project_id, p.creator_id)))
+    </viewStatement>
+  </table>
+
+  <table id="product_targets" adql="True" onDisk="True">
+    <meta name="description">All objects of the data products: their own one, and what else is in the field.</meta>
+    <index columns="obs_publisher_did" metaOnly="True"/>
+    <index columns="target_id" metaOnly="True"/>
+    <column name="obs_publisher_did" type="text" required="True" ucd="meta.ref.ivoid;meta.main"
+      description="IVOA identifier of the data product"/>
+    <column name="target_id" type="integer" required="True" ucd="meta.id" description="Number of the object"/>
+    <column name="target_name" type="unicode" required="True" ucd="meta.id;src"
+      description="Name of the object"/>
+    <column name="is_main" type="integer" required="True" ucd="meta.code"
+      description="1 for the product's own target, 0 for what else is in its field"/>
+    <column name="separation" type="double precision" unit="deg" ucd="pos.angDistance"
+      description="Distance from the centre of the field; null where unknown"/>
+    <viewStatement>
+      CREATE VIEW \qName WITH (security_barrier) AS
+      SELECT p.obs_publisher_did, t.target_id, t.name AS target_name, 1 AS is_main,
+        degrees(t.pos &lt;-> p.pos) AS separation
+      FROM archive.products p JOIN archive.targets t ON t.target_id = p.target_id
+      WHERE context.in_scope(p.privileges, p.release_date, p.project_id, p.creator_id)
+      UNION ALL
+      SELECT p.obs_publisher_did, t.target_id, t.name, 0, l.separation
+      FROM archive.product_targets l
+        JOIN archive.products p ON p.product_id = l.product_id
+        JOIN archive.targets t ON t.target_id = l.target_id
+      WHERE context.in_scope(p.privileges, p.release_date, p.project_id, p.creator_id)
+        AND (t.is_prominent OR EXISTS (SELECT FROM archive.products q WHERE q.target_id = t.target_id
+          AND context.in_scope(q.privileges, q.release_date, q.project_id, q.creator_id)))
     </viewStatement>
   </table>
 
@@ -269,6 +349,8 @@
     <make table="products"/>
     <make table="runs"/>
     <make table="targets"/>
+    <make table="target_aliases"/>
+    <make table="product_targets"/>
     <make table="projects"/>
     <make table="lineage"/>
     <make table="headers"/>

@@ -18,7 +18,8 @@ from starlette.routing import Route
 
 from ingest.load import ingest
 from ost_vo.access.actor import OPERATOR
-from ost_vo.services import people, projects
+from ost_vo.services import people, picture_store, projects
+from ost_vo.services.picture_store import Kind
 from ost_vo.store.connections import Database
 from ost_vo.store.projects import CreationScope
 from ost_vo.web.api import application as api
@@ -121,11 +122,23 @@ def world(service: Service) -> Iterator[World]:
         )
     ingest([service.settings.data / RUN], service.settings)
     with _owner(service) as cursor:
-        cursor.execute("SELECT path, obs_publisher_did FROM archive.products WHERE path LIKE 'leakage/%'")
-        found = dict(cursor.fetchall())
+        # For the page of calibration frames; headers of such frames would have no target.
+        cursor.execute("UPDATE archive.products SET exposure_type = 'dark' WHERE path LIKE 'leakage/%'")
+        cursor.execute(
+            "SELECT path, obs_publisher_did, encode(sha256, 'hex') FROM archive.products "
+            "WHERE path LIKE 'leakage/%'"
+        )
+        rows = cursor.fetchall()
+    found = {path: identifier for path, identifier, _ in rows}
+    pictures = [picture_store.path(service.settings, digest, kind) for _, _, digest in rows for kind in Kind]
+    for picture in pictures:
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(b"a picture")
     world.identifiers.update({name: found[f"{RUN}/{name}.fits"] for name in NAMES})
     yield world
     database.close()
+    for picture in pictures:
+        picture.unlink()
     for name in NAMES:
         (service.settings.data / RUN / f"{name}.fits").unlink()
     with _owner(service) as cursor:
@@ -180,6 +193,28 @@ def tap_async(world: World, caller: str, scope: Scope) -> set[str]:
     for other, stranger in world.sessions.items():
         if other != caller and caller != ANONYMOUS:
             for part in ("", "/results/result", "/parameters", "/error", "/phase", "/owner"):
+                assert stranger.get(job + part, timeout=60).status_code in (401, 403)
+    session.delete(job, timeout=60)
+    return world.names(found)
+
+
+def download(world: World, caller: str, scope: Scope) -> set[str]:
+    """What goes into an archive of all of them, and who gets at it."""
+    session = world.sessions[caller]
+    asked = {"ID": list(world.identifiers.values()), "PARTIAL": "true", "PHASE": "RUN", **scope.parameters}
+    job = session.post(world.url("/downloads"), data=asked, timeout=60).url
+    while (phase := session.get(f"{job}/phase", timeout=60).text) in ("QUEUED", "EXECUTING"):
+        session.get(job, params={"WAIT": "30", "PHASE": phase}, timeout=60)
+    found = set()
+    if phase == "COMPLETED":
+        manifest = session.get(f"{job}/results/manifest.csv", timeout=60).text
+        rows = csv.DictReader(io.StringIO(manifest))
+        found = {row["obs_publisher_did"] for row in rows if row["status"] == "ok"}
+    else:
+        assert "No file is selected" in session.get(f"{job}/error", timeout=60).text
+    for other, stranger in world.sessions.items():
+        if other != caller and caller != ANONYMOUS:
+            for part in ("", "/results/archive", "/results/manifest", "/parameters", "/error", "/phase"):
                 assert stranger.get(job + part, timeout=60).status_code in (401, 403)
     session.delete(job, timeout=60)
     return world.names(found)
@@ -245,6 +280,14 @@ def cutout(world: World, caller: str, scope: Scope) -> set[str]:
     )
 
 
+def preview(world: World, caller: str, scope: Scope) -> set[str]:
+    return _reached(world, caller, scope, lambda name: f"/previews?ID={world.identifiers[name]}")
+
+
+def thumbnail(world: World, caller: str, scope: Scope) -> set[str]:
+    return _reached(world, caller, scope, lambda name: f"/thumbnails?ID={world.identifiers[name]}")
+
+
 def api_products(world: World, caller: str, scope: Scope) -> set[str]:
     answer = _get(world, caller, "/api/v1/products", {"run": RUN, **scope.parameters})
     return world.names({row["obs_publisher_did"] for row in answer.json()["products"]})
@@ -274,6 +317,14 @@ def page_of_target(world: World, caller: str, scope: Scope) -> set[str]:
         listed = world.sessions[caller].get(world.url(path), params=scope.parameters, timeout=60).text
         assert (f"/targets/{TARGET}" in listed) == bool(seen)
     return seen
+
+
+def page_of_calibrations(world: World, caller: str, scope: Scope) -> set[str]:
+    return {
+        name
+        for number, name in enumerate(NAMES)
+        if name in _named(world, caller, f"/darks?exposure_type=dark&t_exptime={number}", scope, (200,))
+    }
 
 
 def search_page(world: World, caller: str, scope: Scope) -> set[str]:
@@ -321,6 +372,7 @@ DOORS = {
     "counts": (tap_count, False),
     "asynchronous": (tap_async, False),
     "upload": (tap_upload, False),
+    "download": (download, False),
     "prefix": (tap_prefix, False),
     "SIA": (sia, True),
     "DataLink": (datalink, False),
@@ -328,12 +380,15 @@ DOORS = {
     "header": (datalink_header, False),
     "file by path": (files, False),
     "cutout": (cutout, False),
+    "preview": (preview, False),
+    "thumbnail": (thumbnail, False),
     "API": (api_products, False),
     "API, run": (api_run, False),
     "page of a run": (page_of_run, False),
     "page of a product": (page_of_product, False),
     "page of a target": (page_of_target, False),
     "search": (search_page, False),
+    "page of calibrations": (page_of_calibrations, False),
 }
 
 callers, users, names = st.sampled_from(CALLERS), st.sampled_from(USERS), st.sampled_from(NAMES)

@@ -9,6 +9,7 @@ import psycopg2
 import pytest
 import pyvo
 import requests
+from astropy import units
 from astropy.io.votable import parse
 from astropy.io.votable.tree import VOTableFile
 
@@ -188,6 +189,40 @@ def test_lineage_is_linked_one_step_each_way(service: Service, related: tuple[st
     assert "#progenitor" not in linked(service, first)
 
 
+@pytest.fixture
+def twins(service: Service, identifiers: list[str]) -> Iterator[list[str]]:
+    """Four products: the second and third were made from the first, the fourth from the first two."""
+    connection = psycopg2.connect(service.settings.dsn("ost_owner"))
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        for made, source in ((1, 0), (2, 0), (3, 0), (3, 1)):
+            cursor.execute(
+                "INSERT INTO archive.lineage SELECT p.product_id, q.product_id FROM archive.products p,"
+                " archive.products q WHERE p.obs_publisher_did = %s AND q.obs_publisher_did = %s",
+                (identifiers[made], identifiers[source]),
+            )
+        yield identifiers[:4]
+        cursor.execute("DELETE FROM archive.lineage")
+    connection.close()
+
+
+def test_what_was_made_from_the_same_is_linked(service: Service, twins: list[str]) -> None:
+    of = paths(service)
+    assert linked(service, twins[1])["#coderived"] == [of[twins[2]]]
+    assert linked(service, twins[2])["#coderived"] == [of[twins[1]]]
+    assert "#coderived" not in linked(service, twins[3])
+    for _ in _changed(service, twins[2], "privileges = 2", "privileges = 5"):
+        assert "#coderived" not in linked(service, twins[1])
+
+
+def test_the_documentation_is_linked(service: Service, identifiers: list[str]) -> None:
+    rows = ask(service, identifiers[0]).get_first_table().array
+    (row,) = (row for row in rows if row["semantics"] == "#documentation")
+    answer = requests.get(str(row["access_url"]), timeout=60)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/html")
+
+
 def test_lineage_that_one_may_not_see_is_not_linked(service: Service, related: tuple[str, str, str]) -> None:
     first, second, _ = related
     for _ in _changed(service, first, "privileges = 2", "privileges = 5"):
@@ -221,7 +256,7 @@ def test_a_bias_frame_needs_no_calibration(service: Service) -> None:
     ((identifier,), *_) = _select(
         service, "SELECT obs_publisher_did FROM archive.products WHERE exposure_type = 'bias'"
     )
-    assert set(linked(service, identifier)) == {"#this", "#detached-header"}
+    assert set(linked(service, identifier)) == {"#this", "#detached-header", "#documentation"}
 
 
 def test_the_header_by_itself(service: Service, identifiers: list[str]) -> None:
@@ -283,3 +318,36 @@ def test_pyvo_follows_the_links_of_a_search(service: Service) -> None:
     # Without the vocabulary, for which pyvo would ask the IVOA.
     (link,) = results[0].getdatalink().bysemantics("#this", include_narrower=False)
     assert requests.head(link["access_url"], timeout=60).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT TOP 3 * FROM ivoa.obscore",
+        "SELECT TOP 3 s_ra, obs_publisher_did AS datalink FROM ivoa.obscore",
+        "SELECT TOP 3 path, obs_publisher_did FROM ost.products",
+    ],
+)
+def test_pyvo_follows_the_links_of_a_query(service: Service, query: str) -> None:
+    tap = pyvo.dal.TAPService(f"{service.url}/tap")
+    for results in (tap.search(query), tap.run_async(query)):
+        links = list(results.iter_datalinks())
+        assert len(links) == 3
+        assert all("#this" in link["semantics"] for link in links)
+    assert "#this" in results[0].getdatalink()["semantics"]
+
+
+def test_pyvo_gets_data_sets_and_cutouts_of_a_query(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As the IVOA publishes it: nothing is narrower than these.
+    vocabulary = {"terms": {"this": {"narrower": []}}}
+    monkeypatch.setattr("pyvo.dal.adhoc.vocabularies.get_vocabulary", lambda *_, **__: vocabulary)
+    tap = pyvo.dal.TAPService(f"{service.url}/tap")
+    record = tap.search(
+        "SELECT TOP 1 obs_publisher_did, file_size, s_ra, s_dec FROM ost.products"
+        " WHERE s_region IS NOT NULL AND dataproduct_type = 'image'"
+    )[0]
+    assert len(record.getdataset().read()) == record["file_size"]
+    circle = (record["s_ra"] * units.deg, record["s_dec"] * units.deg, 0.01 * units.deg)
+    assert record.processed(circle=circle).read(6) == b"SIMPLE"

@@ -47,6 +47,14 @@ DAMAGES = {
     "ALTER TABLE archive.project_members DISABLE TRIGGER audit": "archive.project_members",
     "UPDATE tap_schema.columns SET column_name = 'lost'"
     " WHERE table_name = 'ost.runs' AND column_name = 'night'": "ost.runs.lost",
+    "CREATE TABLE archive.strange ()": "archive.strange",
+    "UPDATE pg_index SET indisvalid = false"
+    " WHERE indexrelid = 'archive.products_pkey'::regclass": "archive.products_pkey",
+    "UPDATE archive.alembic_version SET version_num = '9999'": "revision",
+    "UPDATE pg_extension SET extversion = '0.9' WHERE extname = 'pg_sphere'": "pg_sphere",
+    "INSERT INTO archive.jobs (job_id, kind, phase, context, parameters, execution_duration, destruction,"
+    " queued) VALUES (repeat('0', 32), 'tap', 'QUEUED', '{}', '[]', 60, now(),"
+    " now() - interval '1 day')": "queue",
     "INSERT INTO archive.jobs (job_id, kind, phase, context, parameters, execution_duration, destruction,"
     " worker, heartbeat) VALUES (repeat('0', 32), 'tap', 'EXECUTING', '{}', '[]', 60, now(), 'w',"
     " now() - interval '1 day')": "jobs",
@@ -64,12 +72,46 @@ def test_each_damage_is_named(connection: Connection, damage: str) -> None:
 
 
 def test_what_is_wrong_around_the_database(service: Service, tmp_path: Path) -> None:
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    values = {**service.settings.model_dump(), "port": 1, "public_url": "http://elsewhere"}
-    subjects = {f.subject for f in doctor.examine(Settings(**{**values, "data_root": empty}))}
-    assert subjects == {"data root", "web service", "public URL"}
+    (tmp_path / "empty").mkdir()
+    changed = {
+        "port": 1,
+        "data_root": tmp_path / "empty",
+        "public_url": "http://archive.invalid",
+        "watch": True,
+        "web_processes": 64,
+    }
+    found = doctor.examine(Settings(**{**service.settings.model_dump(), **changed}))
+    assert {finding.subject for finding in found} == {
+        "data root",
+        "web service",
+        "public URL",
+        "trusted proxies",
+        "max_connections",
+        "watcher",
+    }
+    assert all(finding.remedy for finding in found)
+
+
+def test_services_that_do_not_run_and_files_that_others_may_read(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "dachs").mkdir()
+    (tmp_path / "dachs" / "gavorc").write_text("[web]\nserverURL: http://127.0.0.1:1\n")
+    (tmp_path / "settings.env").write_text("OST_VO_LDAP_BIND_PASSWORD=secret\n")
+    (tmp_path / "settings.env").chmod(0o644)
+    where = f"host='{service.settings.sockets}' port=5432 dbname=ost_vo"
+    changed = {"state": tmp_path, "database": where, "broker": True, "data_root": service.settings.data}
+    found = {f.subject: f for f in doctor.examine(Settings(**{**service.settings.model_dump(), **changed}))}
+    assert set(found) == {"DaCHS", "Redis", "secrets"}
+    assert found["secrets"].remedy == f"chmod 600 {tmp_path / 'settings.env'}"
+
+
+def test_a_disk_that_is_not_mounted_or_full_and_a_database_that_is_gone(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unmarked = Settings(**{**service.settings.model_dump(), "data_marker": "mounted"})
+    monkeypatch.setattr(doctor, "FREE_BYTES", 2**62)
+    assert [finding.subject for finding in doctor.examine(unmarked)] == ["disk", "data root"]
     gone = Settings(**{**service.settings.model_dump(), "database": f"host={tmp_path} dbname=none"})
+    monkeypatch.undo()
     assert [finding.subject for finding in doctor.examine(gone)] == ["database"]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import os
 from collections.abc import Iterator
 from email.utils import formatdate
@@ -10,10 +12,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import psycopg2
 import pytest
 import requests
+from astropy.io import fits
 
+from ingest.load import ingest
 from tests.conftest import Service
 
 CONTENT = bytes(range(256)) * 4
@@ -174,8 +179,80 @@ def test_a_changed_file_has_a_weak_tag_of_its_own(service: Service, stored: Path
     assert get(service, If_None_Match=f'"{hashlib.sha256(CONTENT).hexdigest()}"').status_code == 200
 
 
+def test_a_file_of_another_size_is_not_what_was_ingested(service: Service, stored: Path) -> None:
+    stored.write_bytes(CONTENT[1:])
+    response = get(service)
+    assert response.status_code == 409
+    assert f"{SIZE - 1} bytes" in response.text
+    assert str(service.settings.data) not in response.text
+
+
+@pytest.mark.usefixtures("stored")
+def test_the_digest_is_that_of_the_file(service: Service) -> None:
+    digest = base64.b64encode(hashlib.sha256(CONTENT).digest()).decode()
+    assert get(service).headers["Repr-Digest"] == f"sha-256=:{digest}:"
+    assert get(service, Range="bytes=0-9").headers["Repr-Digest"] == f"sha-256=:{digest}:"
+
+
+def test_a_changed_file_has_no_digest(service: Service, stored: Path) -> None:
+    stored.write_bytes(CONTENT[::-1])
+    assert "Repr-Digest" not in get(service).headers
+
+
+@pytest.fixture
+def packed(service: Service) -> Iterator[Path]:
+    """A tile-compressed file of two images that the archive has."""
+    path = service.settings.data / "packed files" / "two.fits.fz"
+    path.parent.mkdir()
+    header = fits.Header({"DATE-OBS": "2026-02-14T20:00:00", "EXPTIME": 1.0, "OBJECT": "somewhere"})
+    first = np.arange(6000, dtype="u2").reshape(60, 100)
+    images = [fits.PrimaryHDU(first, header), fits.ImageHDU(first[:20].astype("f4"), name="SECOND")]
+    fits.HDUList(images).writeto(path.with_suffix(""))
+    whole = fits.CompImageHDU(first, header, compression_type="RICE_1", tile_shape=(1, 100))
+    with fits.open(path.with_suffix("")) as plain:
+        fits.HDUList([fits.PrimaryHDU(), whole, plain[1].copy()]).writeto(path)
+    ingest([path], service.settings, None)
+    yield path
+    _execute(service, "DELETE FROM archive.products WHERE path LIKE 'packed files/%%'")
+    _execute(service, "DELETE FROM archive.runs WHERE name = 'packed files'")
+    path.unlink()
+    path.with_suffix("").unlink()
+    path.parent.rmdir()
+
+
+def test_a_packed_file_comes_unpacked(service: Service, packed: Path) -> None:
+    url = f"{service.url}/files/{quote('packed files/two.fits.fz')}?RESPONSEFORMAT=fits"
+    answer = requests.get(url, timeout=60)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Content-Type"] == "image/fits"
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="two.fits"'
+    assert "Repr-Digest" not in answer.headers
+    original = packed.with_suffix("")
+    with fits.open(io.BytesIO(answer.content)) as plain, fits.open(original) as expected:
+        plain.verify("exception")
+        images = [hdu for hdu in plain if hdu.data is not None]
+        for hdu, whole in zip(images, expected, strict=True):
+            assert not isinstance(hdu, fits.CompImageHDU)
+            np.testing.assert_array_equal(hdu.data, whole.data)
+        assert images[0].header["OBJECT"] == "somewhere"
+    part = requests.get(url, headers={"Range": "bytes=2880-2999"}, timeout=60)
+    assert (part.status_code, part.content) == (206, answer.content[2880:3000])
+    again = requests.get(url, headers={"If-None-Match": answer.headers["ETag"]}, timeout=60)
+    assert again.status_code == 304
+    whole = requests.get(url.split("?")[0], headers={"If-None-Match": answer.headers["ETag"]}, timeout=60)
+    assert whole.content == packed.read_bytes()
+
+
+@pytest.mark.usefixtures("stored")
+def test_formats_of_files(service: Service) -> None:
+    url = f"{service.url}/files/{quote(PATH)}"
+    assert requests.get(url, params={"RESPONSEFORMAT": "fits"}, timeout=60).content == CONTENT
+    assert requests.get(url, params={"RESPONSEFORMAT": "png"}, timeout=60).status_code == 400
+
+
 def test_an_empty_file_is_a_file(service: Service, stored: Path) -> None:
     stored.write_bytes(b"")
+    _execute(service, "UPDATE archive.products SET file_size = 0 WHERE path = %s", PATH)
     assert (get(service).status_code, get(service).content) == (200, b"")
     assert get(service, Range="bytes=0-").status_code == 416
 
@@ -203,9 +280,11 @@ def test_links_do_not_lead_out_of_the_data_root(service: Service, stored: Path) 
     stored.symlink_to(secret)
     assert get(service).status_code == 404
     stored.unlink()
-    inside = next(service.settings.data.rglob("*.fits"))
+    inside = stored.with_name("twin.fits")
+    inside.write_bytes(CONTENT)
     stored.symlink_to(inside)
-    assert get(service).content == inside.read_bytes()
+    assert get(service).content == CONTENT
+    inside.unlink()
 
 
 def test_a_pipe_does_not_hold_the_request_up(service: Service, stored: Path) -> None:

@@ -13,9 +13,12 @@ from ingest import readers
 from ingest.datafile import DataFile, Description
 from ingest.headers import Remark, read_units
 from ingest.mapping import Source, describe
+from ingest.names import Names, read
+from ingest.observatory import Observatory
 from ingest.stream import Stream
 from ost_vo.settings import Settings
 from ost_vo.store.products import Metadata
+from ost_vo.vo.lighttime import Site
 
 Cards = dict[str, Any]
 
@@ -43,20 +46,29 @@ def write_frame(path: Path, cards: Cards, shape: tuple[int, ...] = (15, 20), dty
     return path
 
 
-def described(path: Path, facility: str = "OST") -> tuple[Metadata, list[Remark]]:
-    """Return what ingest makes of a file, without a database."""
+OST_SITE = Site(52.409184, 12.973185, 39.0)
+
+
+def observatory(names: Names | None = None) -> Observatory:
+    """Return the observatory that is the default, or one with other names."""
+    return Observatory("OST", OST_SITE, names or read(None))
+
+
+def described(path: Path, names: Names | None = None) -> tuple[Metadata, list[Remark]]:
+    """Return what ingest makes of a FITS file, without a database."""
     with path.open("rb") as file:
         units, structure = read_units(Stream(file), path.stat().st_size)
-        metadata, doubts = describe(Source(f"run/{path.name}", units, lambda: fits.open(path), facility))
+        source = Source(f"run/{path.name}", units, lambda: fits.open(path), observatory(names))
+        metadata, doubts = describe(source)
     return metadata, [*structure, *doubts]
 
 
-def description(path: Path, facility: str = "OST") -> Description:
+def description(path: Path, names: Names | None = None) -> Description:
     """Return what the reader of a file's format makes of it, without a database."""
     status = path.stat()
     with path.open("rb", buffering=0) as raw:
         file = DataFile(
-            f"run/{path.name}", raw, Stream(raw), status.st_size, status.st_mtime_ns, path, facility
+            f"run/{path.name}", raw, Stream(raw), status.st_size, status.st_mtime_ns, path, observatory(names)
         )
         describe = readers.read(file)
         file.stream.digest()

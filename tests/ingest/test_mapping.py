@@ -23,7 +23,7 @@ COLUMNS: list[tuple[Cards, str, Any]] = [
     ({"EXPTIME": -1.0, "EXPOSURE": 2.0}, "t_exptime", 2.0),
     ({"EXPOSURE": (65.0, "Observation: Exposure Minutes")}, "t_exptime", 3900.0),
     ({"EXPTIME": (0.0, "MIDAS desc.: O_TIME(7)"), "EXPOSURE": 3.0}, "t_exptime", 3.0),
-    ({"INSTRUME": "QHY CCD QHY600M-3eda8b4"}, "instrument_name", "QHY CCD QHY600M-3eda8b4"),
+    ({"INSTRUME": "QHY CCD QHY600M-3eda8b4"}, "header_instrument", "QHY CCD QHY600M-3eda8b4"),
     ({"INSTRUME": "QHYCCD-Cameras-Capture"}, "instrument_name", None),
     ({"INSTRUME": "ASI Camera (1)"}, "instrument_name", None),
     ({"INSTRUME": "QHY CCD QHY600M-3eda8b4"}, "pixel_size", 3.76),
@@ -80,7 +80,7 @@ COLUMNS: list[tuple[Cards, str, Any]] = [
     ({"SWCREATE": "N.I.N.A. 3.1"}, "software", "N.I.N.A. 3.1"),
     ({"FILTER": "V"}, "em_min", 5.028e-7),
     ({"FILTER": "V"}, "em_max", 5.868e-7),
-    ({"FILTER": "V"}, "filter_name", "V"),
+    ({"FILTER": "V"}, "filter_name", "Johnson V"),
     ({"FILTER": "no such glass"}, "em_min", None),
     ({"FILTER": "V", "IMAGETYP": "Dark Frame"}, "em_min", None),
     ({"FILTER": "V", "IMAGETYP": "Flat Field"}, "em_min", 5.028e-7),
@@ -312,6 +312,5 @@ def test_observation_is_named_after_its_path(tmp_path: Path) -> None:
 
 def test_title(tmp_path: Path) -> None:
     cards = LIGHT | {"OBJECT": "NGC7000", "FILTER": "B", "EXPTIME": 90.0}
-    assert (
-        described(write_frame(tmp_path / "a.fits", cards))[0].obs_title == "light of NGC 7000, filter B, 90 s"
-    )
+    metadata = described(write_frame(tmp_path / "a.fits", cards))[0]
+    assert metadata.obs_title == "light of NGC 7000, filter Johnson B, 90 s"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import multiprocessing
 import os
-import random
 import shutil
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from ingest.load import ingest
 from ingest.reconcile import FEW, Findings, Kind, LossFault, reconcile, rename_run
 from ost_vo.cli import app
 from ost_vo.faults import UsageFault
+from ost_vo.services import doctor
 from ost_vo.settings import Settings
 from tests.ingest.frames import TAN, rows, write_frame
 
@@ -165,6 +163,7 @@ def test_much_that_is_gone_is_refused_without_force(settings: Settings, many: li
         with pytest.raises(LossFault, match="21 of 40 files are gone"):
             reconcile(settings, is_rehearsal=is_rehearsal)
     assert rows(settings, MISSING) == []
+    assert [problem for problem in alarms(settings) if "21 of 40 files are gone" in problem]
     lenient = settings.model_copy(update={"missing_fraction": 0.6})
     assert counts(reconcile(lenient, is_rehearsal=True)) == {Kind.MISSING: 21}
     assert counts(reconcile(settings, force=True)) == {Kind.MISSING: 21}
@@ -189,11 +188,18 @@ def test_data_root_that_is_not_mounted(settings: Settings, state: str) -> None:
     with pytest.raises(LossFault, match="data root"):
         reconcile(settings)
     assert rows(settings, MISSING) == []
+    assert any(f"{settings.data} " in problem for problem in alarms(settings))
     if state == "unmarked":
         (settings.data / ".mounted").touch()
         assert counts(reconcile(settings)) == {}
     else:
         assert counts(reconcile(settings, force=True)) == {Kind.MISSING: 3}
+    assert alarms(settings) == []
+
+
+def alarms(settings: Settings) -> list[str]:
+    """Return what `ost-vo doctor` says of alarms."""
+    return [finding.problem for finding in doctor.examine(settings) if "(since " in finding.problem]
 
 
 def test_name_that_is_not_utf8_stays_in_quarantine(settings: Settings, run: Path) -> None:
@@ -214,56 +220,6 @@ def test_ignored_names_are_passed_over(settings: Settings) -> None:
     assert counts(reconcile(settings)) == {Kind.NEW: 1}
     picky = settings.model_copy(update={"watch_ignore": "d.*"})
     assert counts(reconcile(picky)) == {Kind.NEW: 2}
-
-
-def test_however_often_it_is_killed_the_archive_becomes_what_is_on_disk(settings: Settings) -> None:
-    chance = random.Random(1)
-    for number in range(12):
-        write_frame(
-            settings.data / f"r{number % 3}" / f"{number}.fit", TAN | {"EXPTIME": float(number)}, (2, 2)
-        )
-    killed = 0
-    fork = multiprocessing.get_context("fork")
-    for turn in range(40):
-        change_something(settings.data, chance, turn)
-        process = fork.Process(target=reconcile, args=(settings,), kwargs={"force": True})
-        process.start()
-        process.join(chance.uniform(0.0, 0.2))
-        process.kill()
-        process.join()
-        killed += process.exitcode != 0
-    assert killed
-    reconcile(settings, force=True)
-    assert counts(reconcile(settings)) == {}
-    stored = rows(settings, "SELECT path, sha256 FROM archive.products WHERE missing_since IS NULL")
-    on_disk = list(settings.data.rglob("*.fit"))
-    assert sorted((path, bytes(digest)) for path, digest in stored) == sorted(
-        (str(path.relative_to(settings.data)), hashlib.sha256(path.read_bytes()).digest()) for path in on_disk
-    )
-    strays = """
-        SELECT path FROM archive.products JOIN archive.runs USING (run_id)
-        WHERE missing_since IS NULL AND split_part(path, '/', 1) <> name OR starts_with(path, '~')"""
-    assert rows(settings, strays) == []
-
-
-def change_something(root: Path, chance: random.Random, turn: int) -> None:
-    """Add, change, move, copy or delete a file, or rename a run."""
-    path = chance.choice(sorted(root.rglob("*.fit")))
-    runs = sorted(root.iterdir())
-    target = chance.choice(runs) / f"{chance.randrange(30)}.fit"
-    match chance.randrange(6):
-        case 0:
-            write_frame(target, TAN | {"EXPTIME": float(100 + turn)}, (2, 2))
-        case 1:
-            write_frame(path, TAN | {"EXPTIME": float(100 + turn)}, (2, 2))
-        case 2:
-            path.rename(target)
-        case 3 if path != target:
-            shutil.copy(path, target)
-        case 4 if len(list(root.rglob("*.fit"))) > 4:
-            path.unlink()
-        case 5:
-            path.parent.rename(root / f"s{turn}")
 
 
 def test_commands(settings: Settings, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

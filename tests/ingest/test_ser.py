@@ -54,9 +54,9 @@ def test_header_and_times(tmp_path: Path) -> None:
         0,
     )
     assert (metadata.media_type, metadata.o_ucd, metadata.obs_id) == ("video/x-ser", "phot.count", "run/moon")
-    assert (metadata.s_xel1, metadata.s_xel2) == (6, 4)
+    assert (metadata.s_xel1, metadata.s_xel2, metadata.t_xel) == (6, 4, 3)
     assert (metadata.observer, metadata.instrument_name, metadata.telescope_name) == (
-        "Ada", "ZWO ASI174MM", "meade lx200",
+        "Ada", "ZWO ASI174MM", "Meade LX200",
     )  # fmt: skip
     assert metadata.t_min == pytest.approx(Time(START).mjd, abs=1e-9)
     assert metadata.t_exptime == 3.0

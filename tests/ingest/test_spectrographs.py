@@ -80,6 +80,7 @@ def test_table_that_is_no_spectrum(tmp_path: Path) -> None:
 def test_planes(tmp_path: Path, shape: tuple[int, ...], cards: Cards, kind: str) -> None:
     metadata, _ = described(write_frame(tmp_path / "a.fit", TAN | cards, shape))
     assert (metadata.dataproduct_type, metadata.s_xel1, metadata.s_xel2) == (kind, 20, 15)
+    assert metadata.t_xel == (2 if cards.get("CTYPE3") == "TIME" else None)
 
 
 def amplifiers(path: Path, **cards: object) -> Path:

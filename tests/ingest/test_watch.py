@@ -11,8 +11,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
+from zoneinfo import ZoneInfo
 
 import psycopg2
 import pytest
@@ -172,8 +174,14 @@ def paths(archive: Any) -> list[str]:
 
 def await_paths(archive: Any, expected: list[str]) -> None:
     """Return when these are the paths of the products that are there (the test's time limit ends it)."""
+    query = "SELECT path FROM archive.products WHERE missing_since IS NULL ORDER BY path"
+    await_rows(archive, query, [(path,) for path in expected])
+
+
+def await_rows(archive: Any, query: str, expected: list[tuple[Any, ...]]) -> None:
+    """Return when a query gives these rows."""
     pause = threading.Event()
-    while paths(archive) != expected:
+    while rows(archive.settings, query) != expected:
         pause.wait(0.05)
 
 
@@ -317,6 +325,8 @@ def test_many_files_at_once(archive: Any, watching: Watch) -> None:
 def test_data_root_that_goes_away_changes_nothing(archive: Any, watching: Watch, tmp_path: Path) -> None:
     watching.root.rename(tmp_path / "elsewhere")
     watching.await_line("the data root is gone")
+    ((subject, problem),) = rows(archive.settings, "SELECT subject, problem FROM archive.alarms")
+    assert (subject, "cannot be listed" in problem) == ("data root", True)
     watching.root.mkdir()
     watching.await_line("the data root is gone", "is empty")
     assert paths(archive) == ["20220101/old.fit"]
@@ -325,6 +335,7 @@ def test_data_root_that_goes_away_changes_nothing(archive: Any, watching: Watch,
     (tmp_path / "elsewhere").rename(watching.root)
     watching.await_line("ingested", "new.fit")
     assert paths(archive) == ["20220101/new.fit", "20220101/old.fit"]
+    await_rows(archive, "SELECT subject FROM archive.alarms", [])
 
 
 def test_much_that_goes_at_once_is_not_believed(archive: Any, tmp_path: Path) -> None:
@@ -356,8 +367,14 @@ def test_database_that_goes_away_for_a_while(archive: Any, watching: Watch) -> N
     ]
 
 
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
 def test_reconcile_comes_round(archive: Any) -> None:
-    with watched(archive.settings, OST_VO_WATCH_RECONCILE_HOURS="0.0002") as watch:
+    # However long the watcher takes to start, one of these follows soon.
+    now = datetime.now(BERLIN)
+    times = ",".join(f"{now + timedelta(seconds=seconds):%H:%M:%S}" for seconds in range(0, 250, 3))
+    with watched(archive.settings, OST_VO_WATCH_RECONCILE_AT=times) as watch:
         watch.await_line("compared with the disk")
 
 

@@ -50,13 +50,13 @@ def test_keywords_are_those_of_fits(tmp_path: Path) -> None:
         0,
     )
     assert (metadata.media_type, metadata.obs_id, metadata.o_ucd) == ("image/x-xisf", "run/a", "phot.count")
-    assert (metadata.target_name, metadata.filter_name, metadata.binning_x) == ("M 31", "V", 2)
+    assert (metadata.target_name, metadata.filter_name, metadata.binning_x) == ("M 31", "Johnson V", 2)
     assert (metadata.observer, metadata.t_exptime) == ("O'Neil", 30.0)
     assert metadata.t_min == pytest.approx(Time("2022-01-01T00:00:00").mjd)
     assert (metadata.s_xel1, metadata.s_xel2, metadata.position_source) == (20, 15, "wcs")
     assert metadata.s_ra == pytest.approx(10.0, abs=1e-3)
     assert metadata.em_min == pytest.approx(502.8e-9)
-    assert metadata.obs_title == "light of M 31, filter V, 30 s"
+    assert metadata.obs_title == "light of M 31, filter Johnson V, 30 s"
     assert reasons(found) == {}
 
 

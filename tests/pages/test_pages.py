@@ -13,7 +13,17 @@ import requests
 from tests.blues import PASSWORD, Blues
 from tests.conftest import Service, execute
 
-PAGES = ("/", "/runs", "/targets", "/query", "/login", "/search?q=M+31", "/search?q=10.68+41.27")
+PAGES = (
+    "/",
+    "/runs",
+    "/targets",
+    "/darks",
+    "/darks?exposure_type=dark",
+    "/query",
+    "/login",
+    "/search?q=M+31",
+    "/search?q=10.68+41.27",
+)
 HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}"
 
 
@@ -68,6 +78,29 @@ def test_product_shows_facts_header_and_links(service: Service) -> None:
     assert did["path"].rsplit("/", 1)[-1] in page
     assert "SIMPLE" in page
     assert f"/datalink/links?{urlencode({'ID': did['obs_publisher_did']})}" in page
+
+
+def test_darks_for_a_frame_are_those_of_its_camera(service: Service) -> None:
+    lights = requests.get(
+        f"{service.url}/tap/sync",
+        params={
+            "LANG": "ADQL",
+            "FORMAT": "json",
+            "QUERY": "SELECT obs_publisher_did, instrument_name FROM ost.products"
+            " WHERE exposure_type = 'light' AND instrument_name LIKE 'SBIG%' AND t_exptime = 60",
+        },
+        timeout=60,
+    ).json()["data"]
+    did, camera = lights[0]
+    page = unescape(get(service, f"/darks?{urlencode({'ID': did})}").text)
+    assert "<td>dark</td>" in page
+    assert set(re.findall(r"<td>((?:SBIG|QHY|ZWO)[^<]*)</td>", page)) == {camera}
+
+
+def test_darks_by_values_that_are_none(service: Service) -> None:
+    answer = get(service, "/darks?t_exptime=long")
+    assert answer.status_code == 400
+    assert "t_exptime" in answer.text
 
 
 @pytest.mark.parametrize("path", ["/product?ID=ivo://x/archive?1", "/runs/nowhere", "/targets/nothing"])

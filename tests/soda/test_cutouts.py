@@ -219,6 +219,23 @@ def test_what_is_wrong_is_said_in_text(
     assert answer.text.startswith(f"{code}: ")
 
 
+@pytest.mark.parametrize("endpoint", ["sync", "async"])
+@pytest.mark.parametrize(
+    ("prefix", "headers", "status", "code"),
+    [
+        ("", {"Authorization": "Bearer nonsense"}, 401, "AuthenticationError"),
+        ("/context/OST/9", {}, 400, "UsageError"),
+        ("/context/OST/1", {}, 401, "AuthenticationError"),
+    ],
+)
+def test_who_may_not_ask_is_told_in_the_same_way(
+    service: Service, endpoint: str, prefix: str, headers: dict[str, str], status: int, code: str
+) -> None:
+    url = f"{service.url}{prefix}/soda/{endpoint}"
+    answer = requests.post(url, data={"ID": "x"}, headers=headers, timeout=60)
+    assert (answer.status_code, answer.text.split(":")[0]) == (status, code)
+
+
 def test_a_region_needs_positions(service: Service, made: dict[str, str]) -> None:
     answer = ask(service, made["nowhere"], CIRCLE=CIRCLE)
     assert answer.status_code == 400

@@ -58,6 +58,8 @@ def schema() -> etree.XMLSchema:
         "/sia/availability",
         "/datalink/capabilities",
         "/datalink/availability",
+        "/soda/capabilities",
+        "/soda/availability",
         "/tap/sync?LANG=ADQL&RESPONSEFORMAT=votable/td&QUERY=SELECT * FROM ivoa.obscore",
         "/tap/sync?LANG=ADQL&RESPONSEFORMAT=votable/b2&QUERY=SELECT * FROM ost.products",
         "/tap/sync?LANG=ADQL&QUERY=SELECT * FROM ivoa.obscore&MAXREC=0",

@@ -16,7 +16,7 @@ import ost_vo
 from ost_vo.faults import Fault
 from ost_vo.services.products import columns
 from ost_vo.vo.columns import Column
-from ost_vo.web.api import audit, me, people, problems, products, projects, runs
+from ost_vo.web.api import audit, me, overrides, people, problems, products, projects, runs, targets
 from ost_vo.web.api.callers import archive_of
 from ost_vo.web.api.paths import operations
 from ost_vo.web.errors import fault_as_problem
@@ -26,7 +26,16 @@ PREFIX = "/api/v1"
 # Ten thousand identifiers of a hundred characters each, and room [bytes].
 BODY_BYTES = 2 * 2**20
 
-_ROUTERS = (me.router, projects.router, products.router, runs.router, people.router, audit.router)
+_ROUTERS = (
+    me.router,
+    projects.router,
+    products.router,
+    runs.router,
+    people.router,
+    audit.router,
+    targets.router,
+    overrides.router,
+)
 _ABOUT = """What may be seen and done here is what the archive's privileges allow: projects, levels and
 contexts. Without a login, the API shows what everybody may see. Log in with a password (Basic), a token
 (Bearer) or a session."""

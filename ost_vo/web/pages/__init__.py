@@ -23,6 +23,7 @@ routes = [
     Route("/product/publish", products.publish, methods=["POST"]),
     Route("/product/validity", products.set_validity, methods=["POST"]),
     Route("/product/delete", products.delete, methods=["POST"]),
+    Route("/darks", browsing.darks_page),
     Route("/query", query.query_page),
     Route("/account", account.account_page),
     Route("/account/context", account.set_context, methods=["POST"]),

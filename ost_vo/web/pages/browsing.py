@@ -1,4 +1,4 @@
-"""Runs and targets: lists, and each by itself."""
+"""Runs and targets: lists, and each by itself; calibration frames."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ost_vo.faults import NotFoundFault
-from ost_vo.services import runs, search
+from ost_vo.access.context import Context
+from ost_vo.faults import Fault, NotFoundFault, UsageFault
+from ost_vo.services import products, runs, search
 from ost_vo.services.archive import Archive
+from ost_vo.services.products import Filters
 from ost_vo.web.pages import layout, plots
 
 _RUNS = 50
@@ -88,3 +90,38 @@ async def target_page(request: Request) -> Response:
     return await layout.render(
         request, "target.html", target=target, files=files[: search.MAX_FOUND], most=search.MAX_FOUND
     )
+
+
+async def darks_page(request: Request) -> Response:
+    """Find the calibration frames that fit a frame of the archive, or values."""
+    archive: Archive = request.app.state.archive
+    context = await layout.context_of(request)
+    asked = request.query_params
+    wanted = {key: asked[key] for key in ("exposure_type", *search.CALIBRATION_VALUES) if asked.get(key)}
+    fault: Fault | None = None
+    files: list[dict[str, Any]] | None = None
+    try:
+        if identifier := asked.get("ID"):
+            wanted = await run_in_threadpool(_values_of, archive, context, identifier)
+        if wanted:
+            files = await run_in_threadpool(search.calibrations, archive, context, wanted)
+    except UsageFault as refused:
+        fault = refused
+    return await layout.render(
+        request,
+        "darks.html",
+        400 if fault else 200,
+        wanted=wanted,
+        files=files,
+        fault=fault,
+        kinds=search.CALIBRATION_KINDS,
+        values=search.CALIBRATION_VALUES,
+        most=search.MAX_FOUND,
+    )
+
+
+def _values_of(archive: Archive, context: Context, identifier: str) -> dict[str, str]:
+    """Return what darks for a frame must have; nothing where the caller does not see the frame."""
+    found = products.page(archive, context, Filters((identifier,)), None, 1).products
+    names = (name for name in search.CALIBRATION_VALUES if name != "filter_name")
+    return {name: str(found[0][name]) for name in names if found and found[0][name] is not None}

@@ -14,8 +14,9 @@ from starlette.responses import RedirectResponse, Response
 from ost_vo.access.actor import Actor
 from ost_vo.access.context import Context
 from ost_vo.faults import AuthenticationFault, Fault, NotFoundFault
-from ost_vo.services import headers, products, publishing
+from ost_vo.services import headers, picture_store, products, publishing
 from ost_vo.services.archive import Archive
+from ost_vo.services.picture_store import Kind
 from ost_vo.services.products import Filters, Lineage
 from ost_vo.vo.columns import Column
 from ost_vo.vo.parameters import Parameters
@@ -41,6 +42,7 @@ class _Shown:
     columns: list[Column]
     lineage: Lineage
     header: str
+    has_preview: bool
 
 
 async def product_page(request: Request) -> Response:
@@ -116,6 +118,7 @@ async def _page(request: Request, identifier: str, fault: Fault | None = None) -
         columns=shown.columns,
         lineage=shown.lineage,
         header=shown.header,
+        has_preview=shown.has_preview,
         why=_REASONS[shown.row["privileges"]],
         fault=fault,
         query=urlencode({"ID": identifier}),
@@ -128,4 +131,5 @@ def _look(archive: Archive, context: Context, identifier: str) -> _Shown:
         raise NotFoundFault(f"There is no data product {identifier}.", "Search for it.")
     text, _ = headers.header(archive, identifier, context, "text")
     lineage = products.lineage(archive, context, identifier)
-    return _Shown(found[0], list(products.columns(archive)), lineage, text)
+    pictures = picture_store.sizes(archive.settings, found[0]["sha256"])
+    return _Shown(found[0], list(products.columns(archive)), lineage, text, Kind.PREVIEW in pictures)

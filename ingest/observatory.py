@@ -1,0 +1,35 @@
+"""What ingest knows of the observatory, apart from its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ingest import names
+from ingest.names import Names
+from ost_vo.settings import Settings
+from ost_vo.vo.lighttime import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Observatory:
+    """The observatory that files come from where they say nothing else.
+
+    Attributes:
+        name: as facility_name has it.
+        site: where its telescopes stand.
+        names: of telescopes, instruments, filters and observers.
+    """
+
+    name: str
+    site: Site
+    names: Names
+
+    @classmethod
+    def of(cls, settings: Settings) -> Observatory:
+        """Return the observatory of an installation.
+
+        Raises:
+            UsageFault: the table of names cannot be used.
+        """
+        site = Site(settings.site_latitude, settings.site_longitude, settings.site_elevation)
+        return cls(settings.facility, site, names.read(settings.names))

@@ -1,0 +1,1 @@
+"""From files to their pixels: what a preview shows, and the statistics of a frame."""
