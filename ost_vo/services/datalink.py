@@ -52,7 +52,7 @@ def links(archive: Archive, parameters: Parameters, context: Context) -> tuple[b
     limit = tap.maxrec(archive, parameters) if limit is not None else archive.settings.max_maxrec
     wanted = list(dict.fromkeys(identifier.strip() for identifier in parameters.all("ID")))
     base = base_url(archive, context)
-    documentation = archive.settings.documentation_url or f"{archive.settings.base_url}/"
+    documentation = archive.settings.documentation_url or f"{base}/"
     writer = _Writer(base, documentation, archive.settings)
     complete = _write(archive, writer, wanted[:MAX_IDENTIFIERS], context, limit)
     is_whole = complete and len(wanted) <= MAX_IDENTIFIERS and (limit > 0 or not wanted)

@@ -18,6 +18,7 @@ from psycopg2.extras import execute_values
 from ost_vo.store.findings import PREVIEW, SOLUTION, Outcome, PixelStatistics, Solution
 from ost_vo.store.ingesting import transaction
 from ost_vo.store.products import FileState
+from ost_vo.store.targets import look_again
 
 # The channel (NOTIFY) on which the queue tells that there is something in it.
 CHANNEL = "ost_analysis"
@@ -272,6 +273,7 @@ def record_solution(connection: Connection, item: Item, outcome: Outcome, found:
         columns = {name: getattr(found, name) for name in Solution.__slots__}
         cursor.execute(_PLACE, {**columns, "product_id": item.product_id, "sha256": item.sha256})
         if cursor.rowcount:
+            look_again(cursor, [item.product_id])
             cursor.execute(_KEEP_HEADER, (item.product_id, item.sha256, found.header))
 
 

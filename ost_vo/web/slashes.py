@@ -18,7 +18,9 @@ class TrailingSlash:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] == "http" and len(scope["path"]) > 1 and scope["path"].endswith("/"):
+        # The API knows its addresses to the letter.
+        is_ours = scope["type"] == "http" and not scope["path"].startswith("/api/v1/")
+        if is_ours and len(scope["path"]) > 1 and scope["path"].endswith("/"):
             path = scope["path"].rstrip("/") or "/"
             scope = {**scope, "path": path, "raw_path": path.encode()}
         await self._app(scope, receive, send)

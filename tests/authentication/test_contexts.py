@@ -185,5 +185,6 @@ def test_a_slash_at_the_end_leads_out_of_no_context(service: Service, world: Wor
     prefix = f"{service.url}/context/{world.red}/5"
     assert f"{prefix}/tap<" in Caller(prefix).get("/tap/capabilities/").text
     settings = changed(service.settings, public_url="https://archive.example")
-    ((_, headers),) = answers(settings, {"path": "/tap/capabilities/"})
-    assert headers["location"] == ["https://archive.example/tap/capabilities"]
+    ((status, headers),) = answers(settings, {"path": "/tap/capabilities/"})
+    assert status == 200
+    assert "location" not in headers

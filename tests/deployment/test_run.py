@@ -45,7 +45,8 @@ class Run:
         try:
             parameters = {"LANG": "ADQL", "QUERY": "SELECT COUNT(*) AS n FROM ivoa.obscore"}
             return requests.get(f"{self.url}/tap/sync", params=parameters, timeout=5).ok
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
+            # Connections are taken before there is somebody to answer them.
             return False
 
     def processes(self) -> list[int]:
