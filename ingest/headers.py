@@ -14,7 +14,7 @@ from ost_vo.vo.wcscards import text_of, value_of
 
 BLOCK_BYTES = 2880
 CARD_BYTES = 80
-MAX_HEADER_BYTES = 16 << 20
+MAX_HEADER_BYTES = 8 << 20  # of all units together: astropy needs a second for so many cards
 MAX_UNITS = 1000
 MAX_STORED_CHARACTERS = 1 << 20  # header text that the archive keeps of one product
 _BITPIX = (8, 16, 32, 64, -32, -64)
@@ -86,7 +86,9 @@ def read_units(stream: Stream, size: int) -> tuple[list[Unit], list[Remark]]:
     """
     units: list[Unit] = []
     remarks: list[Remark] = []
-    while (raw := _read_header(stream, len(units), remarks)) is not None:
+    left = MAX_HEADER_BYTES
+    while (raw := _read_header(stream, len(units), remarks, left)) is not None:
+        left -= -(-len(raw) // BLOCK_BYTES) * BLOCK_BYTES
         unit = _unit(len(units), raw, remarks)
         _pass_over_data(stream, unit, size, remarks)
         units.append(unit)
@@ -112,7 +114,7 @@ def stored_texts(units: list[Unit]) -> tuple[list[tuple[int, str]], list[Remark]
     ]
 
 
-def _read_header(stream: Stream, index: int, remarks: list[Remark]) -> bytes | None:
+def _read_header(stream: Stream, index: int, remarks: list[Remark], most: int) -> bytes | None:
     """Return the bytes of the next header up to END, or None where no further unit begins."""
     blocks: list[bytes] = []
     while True:
@@ -122,13 +124,13 @@ def _read_header(stream: Stream, index: int, remarks: list[Remark]) -> bytes | N
         if len(block) < BLOCK_BYTES and _end_of(block) is None:
             raise Unreadable(f"Truncated: the header of HDU {index} ends before its END card.")
         blocks.append(block)
+        if len(blocks) * BLOCK_BYTES > most:
+            raise Unreadable(
+                f"The header of HDU {index} has no END card within {MAX_HEADER_BYTES >> 20} MiB of headers."
+            )
         if (end := _end_of(block)) is not None:
             blocks[-1] = block[:end]
             return b"".join(blocks)
-        if len(blocks) * BLOCK_BYTES >= MAX_HEADER_BYTES:
-            raise Unreadable(
-                f"The header of HDU {index} has no END card within {MAX_HEADER_BYTES >> 20} MiB."
-            )
 
 
 def _begins_unit(block: bytes, index: int, remarks: list[Remark]) -> bool:

@@ -391,7 +391,7 @@ def gzip_of_zeros(beginning: bytes, size: int) -> bytes:
 @pytest.mark.parametrize(
     ("cards", "reason"),
     [
-        ("", "The header of HDU 0 has no END card within 16 MiB."),
+        ("", "The header of HDU 0 has no END card within 8 MiB of headers."),
         ("BITPIX  = 8|NAXIS   = 1|NAXIS1  = 40000000000|END", "Unpacks to more than 2048 MiB"),
     ],
 )
@@ -406,6 +406,18 @@ def test_gzip_bomb_is_refused_in_time(
         monkeypatch.setattr("ingest.stream.MAX_UNPACKED_BYTES", 32 << 20)
         reason = "Unpacks to more than 32 MiB"
     assert only_reason(settings).startswith(reason)
+
+
+def test_many_headers_are_bounded_together(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.headers.MAX_HEADER_BYTES", 5 * 2880)
+    unit = "".join(card.ljust(80) for card in ["XTENSION= 'IMAGE'", "BITPIX  = 8", "NAXIS   = 0", "END"])
+    first = "".join(
+        card.ljust(80) for card in ["SIMPLE  =                    T", "BITPIX  = 8", "NAXIS   = 0", "END"]
+    )
+    path = settings.data / "20220101" / "many.fits"
+    path.parent.mkdir()
+    path.write_bytes(first.encode().ljust(2880) + unit.encode().ljust(2880) * 100)
+    assert "MiB of headers" in only_reason(settings)
 
 
 def test_value_that_the_database_refuses(settings: Settings, frame: Path) -> None:
