@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ from ost_vo.store import provision
 from ost_vo.store.upgrade import upgrade
 
 _numbers = itertools.count(1)
+
+# A shell ignores these for what it runs in the background, and so would every process that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)
