@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg2
 import pytest
 from typer.testing import CliRunner
 
@@ -26,19 +24,6 @@ ROWS = """
 SELECT path, j.name, u.name, privileges, (release_date AT TIME ZONE 'UTC')::date::text
 FROM archive.products p JOIN archive.projects j USING (project_id)
     JOIN archive.users u ON u.user_id = p.creator_id ORDER BY path"""
-
-
-@pytest.fixture
-def accounts(settings: Settings) -> Iterator[Database]:
-    """The database with the users anna and ben, and a private project BLUES that anna manages."""
-    connection = psycopg2.connect(settings.dsn("ost_owner"))
-    with connection, connection.cursor() as cursor:
-        cursor.execute("INSERT INTO archive.users (name) VALUES ('anna'), ('ben')")
-    connection.close()
-    database = Database(settings.dsn("ost_accounts"), 2)
-    projects.create(database, OPERATOR, "BLUES", manager="anna")
-    yield database
-    database.close()
 
 
 def ruled(settings: Settings, tmp_path: Path, text: str) -> Settings:
