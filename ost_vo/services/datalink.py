@@ -30,7 +30,7 @@ from ost_vo.vo.votable import DATALINK_CONTENT_TYPE, Info, ServiceDescriptor
 # Identifiers that one request is answered for; more are an overflow (section 2.1.1).
 MAX_IDENTIFIERS = 10_000
 # So many are looked up at a time, so that a small MAXREC costs little.
-BATCH = 500
+BATCH = 1000
 HEADER_TYPES = ("text/plain", "application/json")
 
 # What a link leads to: the cells of its row after the first.
@@ -160,7 +160,7 @@ class _Writer:
         if self.count + len(links) > limit:
             return False
         self.count += len(links)
-        self._rows += [linkrows.row(identifier, link) for link in links]
+        self._rows.append(linkrows.rows(identifier, links))
         if found and kind:
             self._services.append(self._cutouts.text(found.product.identifier, found.extent, kind))
         return True

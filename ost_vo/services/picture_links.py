@@ -24,10 +24,9 @@ def picture_links(settings: Settings, base: str, found: Product) -> list[tuple[o
         base: what the URLs of the archive begin with for this client.
         found: a product that the caller may see.
     """
-    identifier = quote(found.identifier, safe="")
     return [
         (
-            f"{base}/{_PATHS[kind]}?ID={identifier}",
+            f"{base}/{_PATHS[kind]}?ID={quote(found.identifier, safe='')}",
             *(None, None, f"{kind.title.capitalize()} of {found.path}", f"#{kind.title}"),
             *(MEDIA_TYPE, size, "#image"),
         )

@@ -44,8 +44,7 @@ class Kind(Enum):
 
 def path(settings: Settings, digest: str, kind: Kind) -> Path:
     """Return where the picture of a file with a SHA-256 (hexadecimal) is, if it has been made."""
-    suffix = ".png" if kind is Kind.PREVIEW else f".{kind.file_name}"
-    return settings.state / "previews" / digest[:2] / f"{digest}{suffix}"
+    return Path(_place(settings, digest, kind))
 
 
 def sizes(settings: Settings, digest: str) -> dict[Kind, int]:
@@ -53,7 +52,7 @@ def sizes(settings: Settings, digest: str) -> dict[Kind, int]:
     found = {}
     for kind in Kind:
         try:
-            found[kind] = path(settings, digest, kind).stat().st_size
+            found[kind] = os.stat(_place(settings, digest, kind)).st_size
         except FileNotFoundError:
             break  # they are made together
     return found
@@ -73,3 +72,9 @@ def remove(settings: Settings, digests: Sequence[str]) -> None:
         for kind in Kind:
             with suppress(FileNotFoundError):
                 path(settings, digest, kind).unlink()
+
+
+def _place(settings: Settings, digest: str, kind: Kind) -> str:
+    """Return a path as a text, in a tenth of the time of a Path: links are sought by the thousand."""
+    suffix = ".png" if kind is Kind.PREVIEW else f".{kind.file_name}"
+    return f"{settings.state}/previews/{digest[:2]}/{digest}{suffix}"

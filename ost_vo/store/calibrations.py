@@ -10,7 +10,7 @@ import math
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -134,7 +134,7 @@ class Candidates:
         self._groups: dict[_Key, _Group] = defaultdict(_Group)
         self._exposures: dict[_Key, set[float]] = defaultdict(set)
         for frame, which in sorted(pairs, key=lambda pair: (pair[0].time, pair[1].identifier)):
-            group = self._groups[_key(frame)]
+            group = self._groups[_key(frame.kind, frame)]
             group.times.append(frame.time or 0.0)
             group.frames.append((frame.temperature, which))
             if frame.kind == "dark" and frame.exposure is not None:
@@ -156,16 +156,16 @@ class Candidates:
     def _keys(self, kind: str, frame: Frame) -> list[_Key]:
         """Return where calibration frames of a kind are that fit a frame but for time and temperature."""
         if kind != "dark":
-            return [_key(replace(frame, kind=kind))]
+            return [_key(kind, frame)]
         exposures = self._exposures.get(frame.setting, ())
         return [(kind, frame.setting, given) for given in exposures if _is_as_long(frame.exposure, given)]
 
 
-def _key(frame: Frame) -> _Key:
-    """Return what calibration frames share that fit the same frames but for time and temperature."""
-    if frame.kind == "flat":
-        return (frame.kind, frame.setting, frame.filter, frame.telescope)
-    return (frame.kind, frame.setting, frame.exposure if frame.kind == "dark" else None)
+def _key(kind: str | None, frame: Frame) -> _Key:
+    """Return what calibration frames of a kind share with a frame, but for time and temperature."""
+    if kind == "flat":
+        return (kind, frame.setting, frame.filter, frame.telescope)
+    return (kind, frame.setting, frame.exposure if kind == "dark" else None)
 
 
 def _nearest(frame: Frame, group: _Group, by_temperature: bool) -> list[tuple[float, Product]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from psycopg2.extensions import connection as Connection
 
@@ -43,8 +44,7 @@ SELECT 'coderived', mine.did, twin.did FROM mine CROSS JOIN LATERAL (
 _ORDER = {"progenitor": 0, "derivation": 1, "coderived": 2}
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
+class Relation(NamedTuple):
     """What another product is to a data set.
 
     Attributes:

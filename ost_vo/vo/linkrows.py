@@ -6,7 +6,8 @@ Source: DataLink 1.1 section 3.2 (columns); VOTable 1.4 section 6 (TABLEDATA).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from ost_vo.vo.columns import Column
 
@@ -37,11 +38,14 @@ COLUMNS = (
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _UNICODE = tuple(column.datatype == "unicodeChar" for column in COLUMNS)
 _BETWEEN = "</TD><TD>"
+# Cells before those that are alike in many rows: the link and its description.
+_OWN = 4
 
 
-def row(identifier: str, rest: str) -> str:
-    """Return a row: the cell of the identifier, and the others as :func:`cells` makes them."""
-    return f"<TR><TD>{_cell(identifier, is_unicode=False)}{_BETWEEN}{rest}</TD></TR>\n"
+def rows(identifier: str, rest: Iterable[str]) -> str:
+    """Return the rows of an identifier; each has its cell, and the others as :func:`cells` makes them."""
+    begin, end = f"<TR><TD>{_cell(identifier, is_unicode=False)}{_BETWEEN}", "</TD></TR>\n"
+    return "".join([f"{begin}{cells}{end}" for cells in rest])
 
 
 def cells(values: Sequence[object]) -> str:
@@ -50,7 +54,13 @@ def cells(values: Sequence[object]) -> str:
     Args:
         values: texts, numbers, truth values, or None for null, of all columns but ID.
     """
-    return _BETWEEN.join(map(_cell, values, _UNICODE[1:]))
+    own, common = values[:_OWN], tuple(values[_OWN:])
+    return _BETWEEN.join([*map(_cell, own, _UNICODE[1:]), _common(common)])
+
+
+@lru_cache(maxsize=4096)
+def _common(values: tuple[object, ...]) -> str:
+    return _BETWEEN.join(map(_cell, values, _UNICODE[1 + _OWN :]))
 
 
 def _cell(value: object, is_unicode: bool) -> str:

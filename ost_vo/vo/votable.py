@@ -408,6 +408,7 @@ def _metadata(item: Column | Param) -> dict[str, str | None]:
     }
 
 
+@lru_cache(maxsize=4096)
 def _field(column: Column, name: str) -> str:
     return _element("FIELD", {"ID": name, **_metadata(column)}, "".join(_described(column.description)))
 

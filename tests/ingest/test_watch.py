@@ -128,6 +128,13 @@ class Watch:
                 return line
         raise AssertionError(f"The watch ended without a word of {words}.")
 
+    def await_all(self, word: str, names: list[str]) -> None:
+        """Read the log until a word has been said of every name, in whatever order."""
+        missing = set(names)
+        while missing:
+            line = self.await_line(word)
+            missing = {name for name in missing if name not in line}
+
     def end(self) -> int:
         """Send SIGTERM and return the exit status."""
         self._process.send_signal(signal.SIGTERM)
@@ -240,8 +247,7 @@ def test_file_that_goes_is_noted_as_missing_and_comes_back(archive: Any, either:
 def test_directory_that_goes(archive: Any, watching: Watch) -> None:
     for number in range(3):
         frame(watching.root / "20220102" / "deep" / f"{number}.fit", number)
-    for number in range(3):
-        watching.await_line("ingested", f"{number}.fit")
+    watching.await_all("ingested", [f"{number}.fit" for number in range(3)])
     shutil.rmtree(watching.root / "20220102")
     watching.await_line("files are gone", "20220102/deep")
     frame(watching.root / "20220101" / "b.fit", 9)
