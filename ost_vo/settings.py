@@ -103,6 +103,11 @@ class Settings(BaseSettings):
     database: str = Field(
         "", description="libpq connection string without a user. Default: the private cluster."
     )
+    pooler: str = Field(
+        "",
+        description="The same of a pgbouncer in front of it, through which web processes and workers then "
+        "query. Default: none.",
+    )
     web_processes: int = Field(2, ge=1, le=64, description="Processes that answer requests.")
     connections: int = Field(16, ge=2, le=500, description="Database connections of one web process.")
     default_maxrec: int = Field(20_000, ge=1, description="Rows of a result when MAXREC is not given.")
@@ -436,6 +441,10 @@ class Settings(BaseSettings):
         """Return the libpq connection string for a database role."""
         where = self.database or f"host='{_quoted(self.sockets)}' port=5432 dbname=ost_vo"
         return f"{where} user={role} application_name=ost_vo"
+
+    def pooled_dsn(self, role: str) -> str:
+        """Return the same by way of the pooler, if there is one: settings last for a transaction there."""
+        return f"{self.pooler} user={role} application_name=ost_vo" if self.pooler else self.dsn(role)
 
 
 def is_loopback(host: str | None) -> bool:

@@ -93,11 +93,11 @@ class Archive:
         Raises:
             FatalFault: its tables are of another version than the code.
         """
-        database = Database(settings.dsn("ost_web"), settings.connections)
+        database = Database(settings.pooled_dsn("ost_web"), settings.connections)
         with database.connection() as connection:
             schema.check(connection)
-        jobs_database = Database(settings.dsn("ost_web"), settings.job_slots + JOB_CONTROL_CONNECTIONS)
-        accounts_database = Database(settings.dsn("ost_accounts"), ACCOUNTS_CONNECTIONS)
+        jobs_database = Database(settings.pooled_dsn("ost_web"), settings.job_slots + JOB_CONTROL_CONNECTIONS)
+        accounts_database = Database(settings.pooled_dsn("ost_accounts"), ACCOUNTS_CONNECTIONS)
         return cls(
             settings, database, jobs_database, accounts_database, Published(database), datetime.now(UTC)
         )
