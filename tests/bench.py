@@ -35,7 +35,7 @@ from ost_vo.deployment.publisher import free_port
 from ost_vo.settings import Settings
 from ost_vo.store import tap_schema
 from ost_vo.vo import adql
-from tests import bench_access, bench_downloads, bench_ingest, bench_views
+from tests import bench_access, bench_downloads, bench_ingest, bench_services, bench_views
 
 COLUMNS = (
     "obs_publisher_did, obs_id, obs_collection, dataproduct_type, calib_level, target_name, s_ra, s_dec, "
@@ -326,6 +326,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--products", type=int, default=1_000_000)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--files", type=int, default=bench_services.FRAMES, help="ingested beside DaCHS")
+    parser.add_argument("--seconds", type=int, default=bench_services.MIXTURE_SECONDS, help="of the mixture")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ost_vo-bench-") as directory:
         Path(directory).chmod(0o755)
@@ -340,6 +342,7 @@ def main() -> None:
             archive.await_publisher()
             figures, rates = measure(archive)
             views = bench_views.measure(archive.settings, SHOW)
+            services = bench_services.measure(archive.settings, SHOW, options.files, options.seconds)
             access = bench_access.measure(archive.settings, SHOW)
             downloads = bench_downloads.measure(archive.settings, SHOW)
             ingest = bench_ingest.measure(archive.settings)
@@ -347,6 +350,7 @@ def main() -> None:
             archive.stop()
     show(figures, rates, options.products)
     bench_views.show(views, SHOW)
+    bench_services.show(services, SHOW)
     bench_access.show(access, SHOW)
     bench_downloads.show(downloads, SHOW)
     bench_ingest.show(ingest, SHOW)
@@ -356,6 +360,7 @@ def main() -> None:
             "figures": [asdict(figure) for figure in figures],
             "throughput": [asdict(rate) for rate in rates],
             "views": [asdict(figure) for figure in views],
+            "services": [asdict(figure) for figure in services],
             "access": [asdict(figure) for figure in access],
             "downloads": [asdict(figure) for figure in downloads],
             "ingest": [asdict(figure) for figure in ingest],
