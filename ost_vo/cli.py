@@ -225,6 +225,8 @@ def main() -> None:
     """Run a command; a fault ends it with its message and exit status 1."""
     from ost_vo import logs
 
+    # Which process has a connection, pg_stat_activity and `ost-vo doctor` see by it.
+    os.environ["PGAPPNAME"] = " ".join(["ost-vo", *sys.argv[1:2]])
     logs.configure("json" if os.environ.get("OST_VO_LOG_FORMAT") == "json" else "text")
     try:
         app()

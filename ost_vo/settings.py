@@ -27,6 +27,8 @@ SOCKET_PATH_BYTES = 107
 
 # What DaCHS can hold in a line of its configuration, where a backslash would begin a macro.
 _ONE_LINE = r"^[^\\\r\n]*[^\\\s][^\\\r\n]*$"
+# How PostgreSQL calls a process that has not said which it is by PGAPPNAME.
+_NAME = "fallback_application_name=ost_vo"
 _HTTP_URL = r"^https?://[^\\\s]+$"
 
 
@@ -440,11 +442,11 @@ class Settings(BaseSettings):
     def dsn(self, role: str) -> str:
         """Return the libpq connection string for a database role."""
         where = self.database or f"host='{_quoted(self.sockets)}' port=5432 dbname=ost_vo"
-        return f"{where} user={role} application_name=ost_vo"
+        return f"{where} user={role} {_NAME}"
 
     def pooled_dsn(self, role: str) -> str:
         """Return the same by way of the pooler, if there is one: settings last for a transaction there."""
-        return f"{self.pooler} user={role} application_name=ost_vo" if self.pooler else self.dsn(role)
+        return f"{self.pooler} user={role} {_NAME}" if self.pooler else self.dsn(role)
 
 
 def is_loopback(host: str | None) -> bool:

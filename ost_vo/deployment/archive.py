@@ -11,15 +11,17 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import psycopg2
+from psycopg2.extensions import connection as Connection
 
 from ost_vo.deployment import accounts, cluster, publisher
 from ost_vo.deployment.supervisor import Program, Supervisor
 from ost_vo.faults import FatalFault
 from ost_vo.settings import Settings
-from ost_vo.store import site
+from ost_vo.store import definitions, site
 
 SERVE_SECONDS = 60
 PORT_SECONDS = 10
@@ -98,11 +100,15 @@ class Archive:
             if fill and is_new:
                 say("Loading the backup")
                 fill(cluster.superuser_dsn(settings, cluster.DATABASE))
+            with _owner(settings) as connection:
+                before = definitions.drift(connection)
             publisher.initialise(settings, self._account, database=is_new)
             upgrade(settings.dsn("ost_owner"))
             say("Importing the resource descriptors into DaCHS")
             publisher.import_descriptors(settings, self._account)
-        with psycopg2.connect(settings.dsn("ost_owner")) as connection:
+            with _owner(settings) as connection, connection:
+                definitions.note(connection, before)
+        with _owner(settings) as connection, connection:
             site.set_public_url(connection, settings.base_url)
 
     def start_services(self, say: Say, *, dachs: bool = True) -> None:
@@ -167,7 +173,8 @@ class Archive:
 
     def _environment(self) -> dict[str, str]:
         settings = self.settings
-        given = {key: value for key, value in os.environ.items() if not key.startswith("OST_VO_")}
+        # PGAPPNAME is this command's own.
+        given = {k: v for k, v in os.environ.items() if not k.startswith("OST_VO_") and k != "PGAPPNAME"}
         ours = {
             f"OST_VO_{name.upper()}": str(value)
             for name, value in settings.model_dump().items()
@@ -219,6 +226,10 @@ class Archive:
                     words = self._supervisor.last_words(program)
                     raise FatalFault(f"{program} does not answer at {url}: {error}", words) from error
                 time.sleep(0.05)
+
+
+def _owner(settings: Settings) -> closing[Connection]:
+    return closing(psycopg2.connect(settings.dsn("ost_owner")))
 
 
 def _kernel_stamp() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import shutil
 import socket
 import urllib.request
@@ -12,7 +13,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ost_vo.faults import Fault
-from ost_vo.services.archive import ACCOUNTS_CONNECTIONS, JOB_CONTROL_CONNECTIONS
+from ost_vo.services import registry
+from ost_vo.services.archive import ACCOUNTS_CONNECTIONS, JOB_CONTROL_CONNECTIONS, Archive
 from ost_vo.settings import Settings, is_loopback
 from ost_vo.store import alarms, diagnosis, site
 from ost_vo.store.connections import Database
@@ -21,12 +23,15 @@ from ost_vo.store.diagnosis import Finding
 # What the database and the jobs need to go on [bytes].
 FREE_BYTES = 2**30
 ANSWER_SECONDS = 10
+# The version of DaCHS that Debian 12 has.
+DACHS = (2, 7)
 
 
 def examine(settings: Settings) -> list[Finding]:
     """Return what is wrong with an installation, and what to do about it; nothing for a sound one."""
     return [
         *_database(settings),
+        *_pooler(settings),
         *_published(settings),
         *_disk(settings),
         *_data_root(settings),
@@ -35,6 +40,7 @@ def examine(settings: Settings) -> list[Finding]:
         *_publisher(settings),
         *_broker(settings),
         *_public(settings),
+        *_registry(settings),
     ]
 
 
@@ -67,6 +73,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
     try:
         with database.connection() as connection:
             yield from diagnosis.findings(connection)
+            yield from diagnosis.changed(connection)
             for alarm in alarms.sounding(connection):
                 problem = f"{alarm.problem} (since {alarm.since:%Y-%m-%d %H:%M %Z})"
                 yield Finding(alarm.subject, problem, alarm.remedy)
@@ -80,6 +87,13 @@ def _database(settings: Settings) -> Iterator[Finding]:
             if settings.watch and not diagnosis.is_watched(connection):
                 log = settings.state / "log" / "watcher.log"
                 yield Finding("watcher", "Nobody watches the data root.", f"Start `ost-vo watch`; see {log}.")
+            if settings.previews and not diagnosis.is_analysed(connection):
+                log = settings.state / "log" / "analyst.log"
+                remedy = f"See that `ost-vo analyse --follow` runs, and {log}; or set OST_VO_PREVIEWS=False."
+                yield Finding("analyst", "Products have waited for their previews for an hour.", remedy)
+            if _is_public(settings) and not diagnosis.is_registered(connection):
+                remedy = "See that `ost-vo registry keep` runs; `ost-vo registry refresh` says what is wrong."
+                yield Finding("registrar", "The registry's coverage is behind by half an hour.", remedy)
     except Fault as fault:
         yield _unreachable(fault)
     finally:
@@ -89,12 +103,29 @@ def _database(settings: Settings) -> Iterator[Finding]:
 def _needed_connections(settings: Settings) -> int:
     """Return how many connections to the database the processes may open together."""
     # Besides its pools, each listens for news of jobs.
+    if settings.pooler:
+        return settings.web_processes
     each = settings.connections + settings.job_slots + JOB_CONTROL_CONNECTIONS + ACCOUNTS_CONNECTIONS + 1
     return each * (settings.web_processes + (settings.job_slots if settings.broker else 0))
 
 
 def _unreachable(fault: Fault) -> Finding:
     return Finding("database", fault.detail, "See that PostgreSQL runs: `ost-vo run` starts it.")
+
+
+def _pooler(settings: Settings) -> Iterator[Finding]:
+    if not settings.pooler:
+        return
+    for role in ("ost_web", "ost_accounts"):
+        database = Database(settings.pooled_dsn(role), 1)
+        try:
+            with database.connection():
+                pass
+        except Fault:
+            problem = f"{settings.pooler} does not answer to {role}: web processes cannot query."
+            yield Finding("pooler", problem, "See that pgbouncer runs as in etc/, or unset OST_VO_POOLER.")
+        finally:
+            database.close()
 
 
 def _published(settings: Settings) -> Iterator[Finding]:
@@ -149,13 +180,22 @@ def _publisher(settings: Settings) -> Iterator[Finding]:
     if not written.read(settings.state / "dachs" / "gavorc"):
         return
     url = f"{written['web']['serverURL']}/tap/availability"
-    if problem := _unanswered(url):
+    try:
+        with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as answer:
+            version = re.search(r"DaCHS/([0-9.]+)", answer.headers.get("Server", ""))
+    except (OSError, ValueError) as error:
         log = settings.state / "log" / "dachs.log"
-        problem = f"{url} does not answer: {problem}; the registry's records are not kept up to date."
+        problem = f"{url} does not answer: {error}; the registry's records are not kept up to date."
         yield Finding("DaCHS", problem, f"See {log}.")
+        return
+    if version is None:
+        yield Finding("DaCHS", f"{url} is answered by something else.", "End it, and start DaCHS anew.")
+    elif tuple(map(int, version[1].split("."))) < DACHS:
+        yield Finding("DaCHS", f"Its version is {version[1]}.", "Install python3-gavo 2.7 or later.")
 
 
 def _broker(settings: Settings) -> Iterator[Finding]:
+    """Look for Redis, and there for the channel that Celery's workers listen on."""
     if not settings.broker:
         return
     path = settings.sockets / "redis.sock"
@@ -163,29 +203,28 @@ def _broker(settings: Settings) -> Iterator[Finding]:
         client.settimeout(ANSWER_SECONDS)
         try:
             client.connect(str(path))
-            client.sendall(b"PING\r\n")
-            answer = client.recv(16)
+            client.sendall(b"PUBSUB CHANNELS *.celery.pidbox\r\n")
+            answer = client.recv(64)
         except OSError as error:
             answer = str(error).encode()
-    if not answer.startswith(b"+PONG"):
+    if not answer.startswith(b"*"):
         problem = f"{path} does not answer: {answer.decode(errors='replace').strip()}."
         yield Finding("Redis", problem, f"See {settings.state / 'log' / 'redis.log'}.")
+    elif answer.startswith(b"*0"):
+        log = settings.state / "log" / "worker.log"
+        yield Finding("workers", "None waits for jobs at Redis.", f"Start `ost-vo work`; see {log}.")
 
 
 def _public(settings: Settings) -> Iterator[Finding]:
     """Look at the archive as the world does, where it is told to be elsewhere than on this port."""
-    parts = urlsplit(settings.base_url)
-    if not settings.public_url or is_loopback(parts.hostname):
+    if not _is_public(settings):
         return
+    parts = urlsplit(settings.base_url)
     if problem := _unanswered(f"{settings.base_url}/health/live"):
         yield Finding(
             "public URL",
             f"{settings.base_url} leads to no archive: {problem}.",
             "See that the web server in front runs, with the site of etc/ and the right path.",
-        )
-    elif problem := _unanswered(f"{settings.base_url}/oai.xml?verb=Identify"):
-        yield Finding(
-            "registry", f"/oai.xml does not answer: {problem}.", "`ost-vo registry check` says why."
         )
     if parts.scheme != "https":
         yield Finding(
@@ -197,6 +236,27 @@ def _public(settings: Settings) -> Iterator[Finding]:
             "There are none, so all clients behind the web server count as one address.",
             "Set OST_VO_TRUSTED_PROXIES to the network of the web server, as 127.0.0.0/8.",
         )
+
+
+def _registry(settings: Settings) -> Iterator[Finding]:
+    """Look for what stands in the way of registering an archive that the world can reach."""
+    if not _is_public(settings):
+        return
+    try:
+        archive = Archive.open(settings)
+    except Fault:
+        return  # told already
+    try:
+        for lack in registry.lacks(archive):
+            yield Finding("registry", lack.problem, lack.remedy)
+    except Fault as fault:
+        yield Finding("registry", fault.detail, "`ost-vo registry check` says why.")
+    finally:
+        archive.close()
+
+
+def _is_public(settings: Settings) -> bool:
+    return bool(settings.public_url) and not is_loopback(urlsplit(settings.base_url).hostname)
 
 
 def _unanswered(url: str) -> str:

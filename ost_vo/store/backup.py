@@ -23,8 +23,9 @@ BINARIES = Path("/usr/lib/postgresql/15/bin")
 SCHEMAS = ("archive", "context")
 # pg_dump calls set_config, which nobody else may who could query by it.
 SUPERUSER = "postgres"
-# Whose rows stay behind: jobs, whose results are no part of a backup, and sessions, which a log-in renews.
-_TRANSIENT = ("archive.jobs", "archive.sessions")
+# Whose rows stay behind: jobs, whose results are no part of a backup, sessions, which a log-in renews, and
+# what is made anew.
+_TRANSIENT = ("archive.jobs", "archive.sessions", "archive.definitions", "archive.footprints")
 _FILES = "SELECT path, file_size, encode(sha256, 'hex') FROM archive.products ORDER BY path"
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from ost_vo.store import schema
+from ost_vo.store import definitions, schema
+from ost_vo.store.definitions import Drift
 from ost_vo.store.provision import LEAKPROOF, ROLES
 
 POSTGRESQL = 150000
@@ -22,35 +23,24 @@ CLOCK_SECONDS = 2.0
 SILENT_SECONDS = 600
 # A slot that is free takes a job at once [s].
 WAITING_SECONDS = 900
+# An analyst that is not far behind takes a product within an hour, the registrar a change within minutes [s].
+UNSEEN_SECONDS = 3600
+UNTOLD_SECONDS = 1800
 # Whoever holds a transaction open keeps the tables from being cleaned [s].
 IDLE_SECONDS = 3600
 # PostgreSQL stops at 2^31 transactions, and cleans by itself long before.
 TRANSACTIONS_AGE = 1_500_000_000
 
-PROVISION = "Start it with `ost-vo run`, which sets up the database anew."
-DESCRIPTORS = (
-    "Import the resource descriptors again: `ost-vo run` does when resdir/ or the schema has changed."
-)
+# Where that file is not, a start sets up roles, marks, grants and views anew.
+_START = "Remove dachs/imported from the state directory: `ost-vo upgrade` or `ost-vo run` then"
+PROVISION = f"{_START} sets it up again."
+DESCRIPTORS = f"{_START} imports the descriptors again."
+# As much of a definition as a remedy repeats.
+SHOWN = 200
 
-# Tables whose changes decide over access.
-_AUDITED = (
-    "products",
-    "project_members",
-    "projects",
-    "users",
-    "creation_scopes",
-    "tokens",
-    "role_permissions",
-)
-_PUBLISHED = (
-    "ivoa.obscore",
-    "ost.products",
-    "ost.runs",
-    "ost.targets",
-    "ost.projects",
-    "ost.lineage",
-    "ost.headers",
-)
+# Whose views the descriptors make, and what TAP_SCHEMA does not list of them.
+_SCHEMAS = ("ivoa", "ost")
+_UNLISTED = ("pos", "footprint")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +58,23 @@ class Finding:
     remedy: str
 
 
+_LISTED = """
+WITH listed AS (
+    SELECT table_name, trim('"' FROM column_name) AS column_name, to_regclass(table_name) AS relation
+    FROM tap_schema.columns WHERE split_part(table_name, '.', 1) = ANY (%(schemas)s))
+SELECT DISTINCT table_name, 'TAP_SCHEMA lists it, and there is no such view.' FROM listed
+WHERE relation IS NULL
+UNION ALL
+SELECT table_name || '.' || column_name, 'TAP_SCHEMA lists it, and there is no such column.' FROM listed
+WHERE relation IS NOT NULL AND NOT EXISTS (SELECT FROM pg_attribute
+    WHERE attrelid = relation AND attname = listed.column_name AND NOT attisdropped)
+UNION ALL
+SELECT format('%%s.%%s', attrelid::regclass, attname), 'It is there, and TAP_SCHEMA does not list it.'
+FROM pg_attribute JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace s ON s.oid = relnamespace
+WHERE nspname = ANY (%(schemas)s) AND relkind = 'v' AND attnum > 0 AND attname <> ALL (%(unlisted)s)
+    AND NOT EXISTS (SELECT FROM listed WHERE relation = attrelid AND listed.column_name = attname)
+"""
+
 Check = Callable[[Cursor], Iterator[Finding]]
 
 
@@ -79,6 +86,30 @@ def findings(connection: Connection) -> list[Finding]:
     """
     with connection.cursor() as cursor:
         return [finding for check in _CHECKS for finding in check(cursor)]
+
+
+def changed(connection: Connection) -> list[Finding]:
+    """Return what is not as the migrations and the descriptors of this version have made it.
+
+    Args:
+        connection: of the role ost_owner, or of a superuser; its transaction stays open.
+    """
+    return [_drifted(drift) for drift in definitions.drift(connection)]
+
+
+def _drifted(drift: Drift) -> Finding:
+    if drift.name == definitions.SERVER:
+        problem = f"The definitions were noted under version {drift.noted}, and this is {drift.found}."
+        return Finding(drift.name, problem, f"{_START} notes them anew.")
+    if drift.noted is None:
+        remedy = "Find out who did; remove it, or leave it if it is wanted."
+        return Finding(drift.name, "No migration and no descriptor has made it.", remedy)
+    problem = "It is not there any more." if drift.found is None else "It is not as this version has made it."
+    if drift.name.startswith(("view ", "grants ", "role ")):
+        return Finding(drift.name, problem, PROVISION)
+    if len(drift.noted) > SHOWN:
+        return Finding(drift.name, problem, f"Make it as archive.definitions has {drift.name!r}.")
+    return Finding(drift.name, problem, f"Make it as it was: {drift.noted}")
 
 
 def unfit(connection: Connection) -> list[Finding]:
@@ -109,9 +140,35 @@ def capacity(connection: Connection, needed: int) -> Iterator[Finding]:
 
 
 def is_watched(connection: Connection) -> bool:
-    """Say whether somebody holds a connection for ingest, as the watcher does as long as it runs."""
+    """Say whether `ost-vo watch` holds a connection for ingest, as it does as long as it runs."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE usename = 'ost_ingest')")
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity"
+            " WHERE usename = 'ost_ingest' AND application_name = 'ost-vo watch')"
+        )
+        return bool(_value(cursor))
+
+
+def is_analysed(connection: Connection) -> bool:
+    """Say whether no product has waited for its previews for an hour."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT NOT EXISTS (SELECT FROM archive.analysis_queue"
+            " WHERE due < clock_timestamp() - make_interval(secs => %s))",
+            (UNSEEN_SECONDS,),
+        )
+        return bool(_value(cursor))
+
+
+def is_registered(connection: Connection) -> bool:
+    """Say whether the registry's coverage is of what has been there for half an hour."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT NOT EXISTS (SELECT FROM archive.coverage_changes"
+            " WHERE moment < clock_timestamp() - make_interval(secs => %s)"
+            " AND moment > coalesce((SELECT computed FROM archive.coverage), '-infinity'))",
+            (UNTOLD_SECONDS,),
+        )
         return bool(_value(cursor))
 
 
@@ -125,19 +182,8 @@ def published(connection: Connection) -> list[Finding]:
         cursor.execute("SELECT to_regclass('tap_schema.columns') IS NOT NULL")
         if not _value(cursor):
             return [Finding("TAP_SCHEMA", "It is not there.", DESCRIPTORS)]
-        cursor.execute(
-            """
-            SELECT table_name, trim('"' FROM column_name) FROM tap_schema.columns
-            WHERE table_name = ANY (%s) AND NOT EXISTS (
-                SELECT FROM pg_attribute WHERE attrelid = to_regclass(table_name)
-                    AND attname = trim('"' FROM column_name) AND NOT attisdropped)
-            """,
-            (list(_PUBLISHED),),
-        )
-        return [
-            Finding(f"{table}.{column}", "TAP_SCHEMA lists it, and there is no such column.", DESCRIPTORS)
-            for table, column in cursor.fetchall()
-        ]
+        cursor.execute(_LISTED, {"schemas": list(_SCHEMAS), "unlisted": list(_UNLISTED)})
+        return [Finding(name, problem, DESCRIPTORS) for name, problem in cursor.fetchall()]
 
 
 def _revision(cursor: Cursor) -> Iterator[Finding]:
@@ -240,18 +286,15 @@ def _grants(cursor: Cursor) -> Iterator[Finding]:
 def _views(cursor: Cursor) -> Iterator[Finding]:
     cursor.execute(
         """
-        SELECT name, oid IS NOT NULL, coalesce('security_barrier=true' = ANY (reloptions), false),
-            coalesce(pg_get_viewdef(oid) ~ 'context\\.(in_scope|in_vo_scope|project_in_scope)', false)
-        FROM unnest(%s) AS n (name) LEFT JOIN (
-            SELECT c.oid, reloptions, nspname || '.' || relname AS name
-            FROM pg_class c JOIN pg_namespace s ON s.oid = relnamespace WHERE relkind = 'v') v USING (name)
+        SELECT c.oid::regclass::text, coalesce('security_barrier=true' = ANY (reloptions), false),
+            pg_get_viewdef(c.oid) ~ 'context\\.(in_scope|in_vo_scope|project_in_scope)'
+        FROM pg_class c JOIN pg_namespace s ON s.oid = relnamespace
+        WHERE relkind = 'v' AND nspname = ANY (%s) ORDER BY 1
         """,
-        (list(_PUBLISHED),),
+        (list(_SCHEMAS),),
     )
-    for name, exists, is_barrier, is_filtered in cursor.fetchall():
-        if not exists:
-            yield Finding(name, "The view is not there.", DESCRIPTORS)
-        elif not is_barrier:
+    for name, is_barrier, is_filtered in cursor.fetchall():
+        if not is_barrier:
             yield Finding(name, "It is no security_barrier view: errors betray hidden rows.", DESCRIPTORS)
         elif not is_filtered:
             yield Finding(name, "It shows rows without asking who may see them.", DESCRIPTORS)
@@ -259,14 +302,13 @@ def _views(cursor: Cursor) -> Iterator[Finding]:
 
 def _triggers(cursor: Cursor) -> Iterator[Finding]:
     cursor.execute(
-        "SELECT relname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid WHERE tgname = 'audit'"
-        " AND tgenabled <> 'D' AND c.relnamespace = 'archive'::regnamespace"
+        "SELECT tgrelid::regclass::text, tgname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid"
+        " WHERE tgenabled = 'D' AND NOT tgisinternal AND relnamespace = 'archive'::regnamespace"
     )
-    found = {row[0] for row in cursor.fetchall()}
-    for table in _AUDITED:
-        if table not in found:
-            remedy = f"ALTER TABLE archive.{table} ENABLE TRIGGER audit; and find out who disabled it."
-            yield Finding(f"archive.{table}", "Its changes do not get into the audit log.", remedy)
+    for table, trigger in cursor.fetchall():
+        problem = f"Its trigger {trigger} is disabled: changes are not noted or not checked."
+        remedy = f"ALTER TABLE {table} ENABLE TRIGGER {trigger}; and find out who disabled it."
+        yield Finding(table, problem, remedy)
 
 
 def _clock(cursor: Cursor) -> Iterator[Finding]:

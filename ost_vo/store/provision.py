@@ -19,6 +19,10 @@ ROLES = {
     "ost_web": "LOGIN NOINHERIT",
 }
 
+# What a statement may take that nobody has given another limit: the transactions of queries bring their own,
+# and these are for the small ones around them. To publish many files at once takes longest [s].
+STATEMENT_SECONDS = {"ost_web": 60, "ost_accounts": 600}
+
 # PostgreSQL evaluates a condition inside a security_barrier view, where an index can serve it, only when the
 # condition's function is LEAKPROOF. These compare positions and regions. In pg_sphere's source as of November
 # 2021, which Debian packages, all of them are arithmetic without side effects (point.c, circle.c, line.c,
@@ -97,6 +101,12 @@ def _create_roles(cursor: psycopg2.extensions.cursor, database: str) -> None:
         cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))
         if not cursor.fetchone():
             cursor.execute(sql.SQL("CREATE ROLE {} " + attributes).format(sql.Identifier(role)))
+    for role, seconds in STATEMENT_SECONDS.items():
+        cursor.execute(
+            sql.SQL("ALTER ROLE {} SET statement_timeout = {}").format(
+                sql.Identifier(role), sql.Literal(f"{seconds}s")
+            )
+        )
     cursor.execute("GRANT adql TO ost_web")
     name = sql.Identifier(database)
     cursor.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO ost_publisher").format(name))
