@@ -5,7 +5,6 @@ Source: UWS 1.1 section 2.2; RFC 9110 sections 13.1.5 (If-Range) and 14 (ranges)
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import AsyncIterator
 from email.utils import formatdate
@@ -15,18 +14,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from ost_vo.faults import ConflictFault
 from ost_vo.services import description, downloads, outgoing
 from ost_vo.services.archive import Archive
-from ost_vo.services.files import Download
 from ost_vo.services.outgoing import Assembly, Outgoing
-from ost_vo.vo.spans import Piece
 from ost_vo.vo.uws import Failure, Result
 from ost_vo.web import uws, vosi
-from ost_vo.web.files import disposition, satisfiable
+from ost_vo.web.files import disposition, pieces, satisfiable
 
 # What is read from a file at a time, and so what each client costs [bytes].
-CHUNK_BYTES = 512 * 1024
 _ONE_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
@@ -105,20 +100,10 @@ async def _chunks(assembly: Assembly, start: int, stop: int) -> AsyncIterator[by
             continue
         download = await run_in_threadpool(assembly.open, piece.part.number)
         try:
-            async for chunk in _content(download, piece):
+            async for chunk in pieces(download, piece.offset, piece.offset + piece.length):
                 yield chunk
         finally:
             download.close()
-
-
-async def _content(download: Download, piece: Piece) -> AsyncIterator[bytes]:
-    offset, end = piece.offset, piece.offset + piece.length
-    while offset < end:
-        chunk = await run_in_threadpool(os.pread, download.descriptor, min(CHUNK_BYTES, end - offset), offset)
-        if not chunk:
-            raise ConflictFault(f"The file {download.name!r} got shorter while it was sent.")
-        yield chunk
-        offset += len(chunk)
 
 
 def _failure_as_text(failure: Failure) -> tuple[bytes, str]:

@@ -5,10 +5,12 @@ Source: RFC 9110 sections 13 (conditional requests) and 14 (ranges); RFC 6266 (n
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import time
 from base64 import b64encode
+from collections.abc import AsyncIterator
 from email.utils import formatdate, parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
@@ -18,11 +20,11 @@ from anyio import to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from ost_vo.faults import UsageFault
+from ost_vo.faults import ConflictFault, UsageFault
 from ost_vo.services import cutouts, decompression, files
 from ost_vo.services.archive import Archive
 from ost_vo.services.cut_pieces import Limits
@@ -32,6 +34,8 @@ from ost_vo.web.authentication import context_of
 from ost_vo.web.parameters import read
 from ost_vo.web.sendfile import handed_over
 
+# Of files that are in memory, and of those that a thread reads.
+_PIECE_BYTES, _SLOW_PIECE_BYTES = 1 << 18, 1 << 20
 _RANGES = re.compile(r"bytes[ \t]*=(.*)", re.IGNORECASE)
 _RANGE = re.compile(r"[ \t]*(?:([0-9]{1,18})-([0-9]{1,18})?|-([0-9]{1,18}))[ \t]*")
 _ETAG = re.compile(r'(?:W/)?("[^"]*")')
@@ -92,13 +96,68 @@ def respond(request: Request, download: Download) -> Response:
     headers["Content-Type"] = download.media_type or download.product.media_type
     if download.sha256 is not None:
         headers["Repr-Digest"] = f"sha-256=:{b64encode(download.sha256).decode()}:"
-    if download.form:  # no web server has it
-        return _Sending(download, headers)
-    return handed_over(request, download, headers) or _Sending(download, headers)
+    response = None if download.form else handed_over(request, download, headers)  # no web server has a form
+    if response is None and request.method == "GET" and "range" not in request.headers:
+        return _Whole(download, headers)
+    return response or _Sending(download, headers)
+
+
+class _Whole(StreamingResponse):
+    """Sends all of an open file and closes it, also when the client goes away."""
+
+    def __init__(self, download: Download, headers: dict[str, str]) -> None:
+        size = os.fstat(download.descriptor).st_size
+        length = {"Content-Length": str(size), "Accept-Ranges": "bytes"}
+        super().__init__(pieces(download, 0, size), headers={**headers, **length})
+        self._download = download
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._download.close()
+
+
+async def pieces(download: Download, start: int, stop: int) -> AsyncIterator[bytes]:
+    """Yield the bytes of an open file.
+
+    What the system holds in memory is read at once: a thread for each piece would take several times as long
+    as the piece. What it does not is waited for in a thread.
+
+    Args:
+        download: the open file.
+        start, stop: the first of the bytes, and the one behind them.
+
+    Raises:
+        ConflictFault: it has become shorter: the client sees that the answer breaks off.
+    """
+    done, may_hurry = start, True
+    while done < stop:
+        piece = b""
+        if may_hurry:
+            buffer = bytearray(min(_PIECE_BYTES, stop - done))
+            try:
+                count = os.preadv(download.descriptor, [buffer], done, os.RWF_NOWAIT)
+                piece = bytes(memoryview(buffer)[:count])
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                if error.errno != errno.EOPNOTSUPP:
+                    raise
+                may_hurry = False
+        if not piece:
+            size = min(_SLOW_PIECE_BYTES, stop - done)
+            piece = await to_thread.run_sync(os.pread, download.descriptor, size, done)
+        if not piece:
+            raise ConflictFault(f"The file {download.name!r} got shorter while it was sent.")
+        done += len(piece)
+        yield piece
 
 
 class _Sending(FileResponse):
-    """Sends an open file and closes it, also when the client goes away."""
+    """Sends ranges or the size of an open file and closes it, also when the client goes away."""
+
+    chunk_size = 1 << 20
 
     def __init__(self, download: Download, headers: dict[str, str]) -> None:
         # By its number the very file that was checked is read, whatever has come to its path since.

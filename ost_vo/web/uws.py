@@ -32,6 +32,8 @@ from ost_vo.web.prefix import base_url
 WAIT_SECONDS = 50
 # How often a request that waits looks at its job though nothing was heard of it [s].
 LOOK_SECONDS = 10.0
+# Of a result that is sent: a thread reads each [byte].
+_CHUNK_BYTES = 1 << 20
 # How many jobs the list shows to which a DELETE redirects (UWS 1.1 section 2.2.2.1).
 SHORT_LIST = 100
 
@@ -58,6 +60,7 @@ async def send_file(request: Request, path: Path, result: Result) -> Response:
         raise NotFoundFault(f"The result {result.id!r} is not there any more.", "Run the job again.")
     # As a header, because Starlette adds a charset to a media type.
     response = FileResponse(path, headers={"Content-Type": result.media_type}, stat_result=path.stat())
+    response.chunk_size = _CHUNK_BYTES
     compression.negotiate(request.headers, response.headers)
     return response
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import os
+import time
 from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
@@ -299,6 +300,42 @@ def test_paths_that_are_no_product_do_not_exist(service: Service, path: str) -> 
     request = requests.Request("GET", f"{service.url}/files/").prepare()
     request.url = f"{service.url}/files/{path}"
     assert session.send(request, timeout=60).status_code == 404
+
+
+def larger(service: Service, stored: Path, size: int) -> bytes:
+    """Make the stored file so large [byte] that it is sent in pieces; return what is in it."""
+    content = hashlib.shake_256(b"pieces").digest(size)
+    stored.write_bytes(content)
+    os.utime(stored, (MODIFIED, MODIFIED))
+    _execute(
+        service,
+        "UPDATE archive.products SET file_size = %s, sha256 = %s WHERE path = %s",
+        size, hashlib.sha256(content).digest(), PATH,
+    )  # fmt: skip
+    return content
+
+
+@pytest.mark.parametrize("is_in_memory", [True, False])
+def test_a_large_file_comes_in_pieces(service: Service, stored: Path, is_in_memory: bool) -> None:
+    content = larger(service, stored, 5_000_001)
+    if not is_in_memory:
+        with stored.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    assert get(service).content == content
+    assert get(service, Range="bytes=1000000-").content == content[1_000_000:]
+
+
+def test_a_client_that_goes_away_leaves_no_file_open(service: Service, stored: Path) -> None:
+    larger(service, stored, 30_000_000)
+    with requests.get(f"{service.url}/files/{quote(PATH)}", stream=True, timeout=60) as answer:
+        assert answer.raw.read(1000)
+        assert _openers(stored) == 1
+    for _ in range(100):
+        if not _openers(stored):
+            break
+        time.sleep(0.1)
+    assert _openers(stored) == 0
 
 
 def test_downloads_leave_no_file_open(service: Service, stored: Path) -> None:
