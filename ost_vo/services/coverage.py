@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from ost_vo.access.context import ANONYMOUS, Context
@@ -18,8 +20,9 @@ from ost_vo.store.coverage import Coverage, Field
 from ost_vo.vo import moc
 from ost_vo.vo.parameters import Parameters
 
-# Callers whose MOC a process remembers, by what they may see.
+# Callers whose MOC a process remembers, by what they may see, and all processes together.
 REMEMBERED = 32
+SHARED = 256
 # Names that RESPONSEFORMAT may have for the formats (DALI 1.1 section 3.4.3).
 _NAMES = {
     "fits": moc.FITS,
@@ -50,6 +53,11 @@ class Footprint:
     tag: str
     documents: dict[str, bytes] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, state: str, text: str) -> Footprint:
+        """Return the MOC with a tag of its own."""
+        return cls(state, text, hashlib.sha256(text.encode()).hexdigest()[:32])
+
     def document(self, form: str) -> bytes:
         """Return it in a format of :data:`ost_vo.vo.moc.MEDIA_TYPES`."""
         if form not in self.documents:
@@ -58,11 +66,18 @@ class Footprint:
 
 
 class Footprints:
-    """The MOCs that a process has computed; each is good until a change of what anybody may see."""
+    """The MOCs of what callers see: computed one at a time, and shared with other processes.
+
+    Each is good until a change of what anybody may see.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, ...], Footprint] = OrderedDict()
+        # It takes a core for seconds.
+        self._computing = ThreadPoolExecutor(1, thread_name_prefix="moc")
+        self._running: dict[tuple[str, ...], Future[Footprint]] = {}
+        self._stopping = threading.Event()
 
     def known(self, archive: Archive, context: Context) -> Footprint | None:
         """Return the MOC of what a caller may see, None where it has to be computed.
@@ -74,27 +89,61 @@ class Footprints:
         key = _key(context)
         with self._lock:
             kept = self._kept.get(key)
-            if kept is None or kept.state != state:
-                return None
-            self._kept.move_to_end(key)
-            return kept
+            if kept is not None and kept.state == state:
+                self._kept.move_to_end(key)
+                return kept
+        text = _kept(archive, context, state)
+        return None if text is None else self._keep(key, Footprint.of(state, text))
 
     def computed(self, archive: Archive, context: Context) -> Footprint:
         """Return the MOC of what a caller may see; takes seconds with a million observations.
 
+        Whoever asks waits for it no longer than for a synchronous query. It goes on being computed, for as
+        long as a job may run, and is there for those who ask later.
+
         Raises:
-            TransientFault: it takes longer than a synchronous query may; the database does not answer.
+            TransientFault: it is not there yet; too many callers wait; the database does not answer.
         """
-        # Whoever has waited for another one may find it done.
         if known := self.known(archive, context):
             return known
         # Before the rows: what changes meanwhile makes another state, and this is computed again.
-        state = store.state(archive.database)
-        text = _kept(archive, context, state) or _sky(archive, context, archive.settings.sync_seconds)
-        footprint = Footprint(state, text, hashlib.sha256(text.encode()).hexdigest()[:32])
+        future = self._started(archive, context, store.state(archive.database))
+        try:
+            return future.result(archive.settings.sync_seconds)
+        except TimeoutError:
+            told = (
+                f"The coverage takes longer than {archive.settings.sync_seconds} s to compute, and goes on."
+            )
+            raise TransientFault(told, "Ask again in a minute.") from None
+        except CancelledError:
+            raise TransientFault("This process is about to end.", "Try again.") from None
+
+    def close(self) -> None:
+        """Stop what is being computed."""
+        self._stopping.set()
+        self._computing.shutdown(cancel_futures=True)
+
+    def _started(self, archive: Archive, context: Context, state: str) -> Future[Footprint]:
+        running = (*_key(context), state)
         with self._lock:
-            self._kept[_key(context)] = footprint
-            self._kept.move_to_end(_key(context))
+            if future := self._running.get(running):
+                return future
+            if len(self._running) >= REMEMBERED:
+                raise TransientFault("Too many callers wait for their coverage.", "Try again later.")
+            future = self._computing.submit(self._compute, archive, context, state)
+            self._running[running] = future
+        future.add_done_callback(lambda _: self._running.pop(running))
+        return future
+
+    def _compute(self, archive: Archive, context: Context, state: str) -> Footprint:
+        text = _sky(archive, context, archive.settings.job_seconds, self._stopping)
+        store.keep_footprint(archive.database, _caller(context), state, text, SHARED)
+        return self._keep(_key(context), Footprint.of(state, text))
+
+    def _keep(self, key: tuple[str, ...], footprint: Footprint) -> Footprint:
+        with self._lock:
+            self._kept[key] = footprint
+            self._kept.move_to_end(key)
             while len(self._kept) > REMEMBERED:
                 self._kept.popitem(last=False)
         return footprint
@@ -138,23 +187,30 @@ def _key(context: Context) -> tuple[str, ...]:
     return tuple(context.visibility_settings().values())
 
 
+def _caller(context: Context) -> str:
+    return json.dumps(context.visibility_settings(), sort_keys=True)
+
+
 def _kept(archive: Archive, context: Context, state: str) -> str | None:
-    """Return the MOC that the registry has of what the world sees, if that is what the caller sees now."""
-    if _key(context) != _key(ANONYMOUS):
-        return None
-    kept = store.kept(archive.database)
-    return kept.spatial if kept is not None and kept.state == state else None
+    """Return the MOC that has been kept: the registry's of what the world sees, or one of a process."""
+    if _key(context) == _key(ANONYMOUS):
+        kept = store.kept(archive.database)
+        if kept is not None and kept.state == state:
+            return kept.spatial
+    return store.footprint(archive.database, _caller(context), state)
 
 
 def _settings(archive: Archive, context: Context, seconds: int) -> dict[str, str]:
     return {**archive.transaction_settings(context), "statement_timeout": f"{seconds}s"}
 
 
-def _sky(archive: Archive, context: Context, seconds: int) -> str:
+def _sky(archive: Archive, context: Context, seconds: int, stopping: threading.Event | None = None) -> str:
     """Return the MOC of the observations that a caller may see, in ASCII."""
     deadline = time.monotonic() + seconds
     sky = moc.Sky()
     for fields in store.fields(archive.database, _settings(archive, context, seconds)):
+        if stopping is not None and stopping.is_set():
+            raise TransientFault("This process is about to end.", "Try again.")
         if time.monotonic() > deadline:
             raise TransientFault(
                 f"The coverage takes longer than {seconds} s to compute.", "Try again later."

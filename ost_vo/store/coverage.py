@@ -130,6 +130,37 @@ def keep(database: Database, coverage: Coverage) -> None:
         )
 
 
+def footprint(database: Database, caller: str, state: str) -> str | None:
+    """Return the MOC of what a caller sees, in ASCII, if it has been kept for that state of the archive.
+
+    Args:
+        database: of the role ost_web.
+        caller: the settings that decide what is seen, as one text.
+        state: as :func:`state` tells it.
+    """
+    with transactions.reading(database) as cursor:
+        cursor.execute(
+            "SELECT spatial FROM archive.footprints WHERE caller = %s AND state = %s", (caller, state)
+        )
+        row = cursor.fetchone()
+    return str(row[0]) if row else None
+
+
+def keep_footprint(database: Database, caller: str, state: str, spatial: str, most: int) -> None:
+    """Keep the MOC of what a caller sees, and those of so many callers in all, the latest."""
+    with transactions.transaction(database, {}) as cursor:
+        cursor.execute(
+            "INSERT INTO archive.footprints (caller, state, spatial) VALUES (%s, %s, %s) ON CONFLICT (caller)"
+            " DO UPDATE SET state = excluded.state, spatial = excluded.spatial, computed = now()",
+            (caller, state, spatial),
+        )
+        cursor.execute(
+            "DELETE FROM archive.footprints WHERE caller IN"
+            " (SELECT caller FROM archive.footprints ORDER BY computed DESC OFFSET %s)",
+            (most,),
+        )
+
+
 def prune(database: Database, most: int = 1000) -> bool:
     """Remove the changes of the hours before, where there are many; say whether that made another state."""
     with transactions.transaction(database, {}) as cursor:

@@ -80,9 +80,9 @@ class Sky:
             latitudes,
             radius=radii,
             max_depth=self._order,
-            # Without an outline, a circle is only a guess: half a cell more or less does not matter.
-            delta_depth=1,
-            union_strategy="small_cones",
+            # Without an outline, a circle is only a guess: a cell more or less does not matter.
+            delta_depth=0,
+            union_strategy="large_cones",
             n_threads=1,
         )
         self._add(found)

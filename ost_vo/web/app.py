@@ -18,7 +18,7 @@ from ost_vo import logs
 from ost_vo.faults import Fault
 from ost_vo.services import description, directory
 from ost_vo.services.archive import Archive
-from ost_vo.services.coverage import Footprints
+from ost_vo.services.coverage import REMEMBERED, Footprints
 from ost_vo.services.engine import Engine
 from ost_vo.services.logins import Logins
 from ost_vo.services.openid import Provider
@@ -71,7 +71,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         app.state.password_desk = PasswordDesk(logins)
         app.state.cutout_limiter = anyio.CapacityLimiter(chosen.cutout_slots)
         app.state.footprints = Footprints()
-        app.state.moc_limiter = anyio.CapacityLimiter(1)
+        app.state.moc_limiter = anyio.CapacityLimiter(REMEMBERED)
         binary2.warm()
         tabledata.warm()
         upload_rows.warm()
@@ -79,6 +79,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         adql.translate("SELECT TOP 0 * FROM tap_schema.tables", archive.published.catalogue)
         engine.start()
         yield
+        await run_in_threadpool(app.state.footprints.close)
         await run_in_threadpool(engine.stop)
         archive.close()
 

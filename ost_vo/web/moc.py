@@ -24,7 +24,7 @@ async def coverage(request: Request) -> Response:
     context = await context_of(request, parameters)
     footprint = await run_in_threadpool(footprints.known, archive, context)
     if footprint is None:
-        # One at a time: it takes a core for seconds. Who waits here takes no thread from others.
+        # Who waits here takes no thread from others.
         limiter = request.app.state.moc_limiter
         footprint = await anyio.to_thread.run_sync(footprints.computed, archive, context, limiter=limiter)
     tag = f'"{footprint.tag}-{form}"'

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import io
+import threading
+from collections.abc import Iterator
 
 import pytest
 import requests
 from mocpy import MOC
 
+from ost_vo.access.context import Context
+from ost_vo.faults import TransientFault
+from ost_vo.services.archive import Archive
+from ost_vo.services.coverage import Footprints
+from ost_vo.settings import Settings
+from ost_vo.store import coverage as store
+from ost_vo.store.coverage import Field
 from ost_vo.vo.moc import Sky, merged, parse, shortened, write
 from tests.blues import PASSWORD, PROJECT, Blues
 from tests.conftest import Service, execute
@@ -159,3 +168,29 @@ def test_a_short_moc_holds_the_long_one() -> None:
 def test_intervals_are_united_and_their_gaps_closed(most: int, expected: list[tuple[float, float]]) -> None:
     found = merged([(5, 6), (1, 3), (2, 4), (10, 11), (10.5, 10.5)], most)
     assert found == [interval for interval in expected if interval != (10.5, 10.5)]
+
+
+def test_what_takes_longer_than_a_request_goes_on_and_is_there_for_all_processes(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = Archive.open(Settings(**{**service.settings.model_dump(), "sync_seconds": 1}))
+    caller = Context(user_id=987_654_321)
+    fields, going = store.fields, threading.Event()
+
+    def slow(*arguments: object) -> Iterator[list[Field]]:
+        assert going.wait(60)
+        yield from fields(*arguments)
+
+    monkeypatch.setattr(store, "fields", slow)
+    here, there = Footprints(), Footprints()
+    with pytest.raises(TransientFault, match="goes on"):
+        here.computed(archive, caller)
+    assert there.known(archive, caller) is None
+    going.set()
+    found = here.computed(archive, caller)
+    monkeypatch.setattr(store, "fields", None)
+    assert there.computed(archive, caller).text == found.text
+    assert parse(found.text) == moc(service)
+    here.close()
+    there.close()
+    archive.close()
