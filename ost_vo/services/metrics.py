@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from ost_vo.faults import Fault
 from ost_vo.services.archive import Archive
+from ost_vo.services.worker import EXECUTORS
 from ost_vo.store.connections import Database
 from ost_vo.store.measures import Measures, measures
 
@@ -66,12 +67,23 @@ def _families(found: Measures) -> Iterator[GaugeMetricFamily]:
     for (kind, phase), count in found.jobs.items():
         jobs.add_metric([kind, phase], count)
     yield jobs
+    queues = GaugeMetricFamily(
+        "ost_vo_job_queue_seconds",
+        "How long the first job of a kind in the queue has waited.",
+        labels=["kind"],
+    )
+    for kind in sorted({*EXECUTORS, *found.queue_seconds}):
+        queues.add_metric([kind], found.queue_seconds.get(kind, 0.0))
+    yield queues
     sessions = GaugeMetricFamily("ost_vo_database_connections", "Connections by state.", labels=["state"])
     for state, count in found.sessions.items():
         sessions.add_metric([state], count)
     yield sessions
     for name, text, value in (
-        ("job_queue_seconds", "How long the first job in the queue has waited.", found.queue_seconds),
+        ("analysis_queue", "Products that wait for previews, statistics or plate solutions.", found.analyses),
+        ("analysis_queue_seconds", "How long the first that is due has waited.", found.analysis_seconds),
+        ("watchers", "Processes that watch the data root.", found.watchers),
+        ("alarms", "What the watcher has found wrong with the disk.", found.alarms),
         ("products", "Products, about.", found.products),
         ("quarantine_files", "Files that could not be ingested.", found.quarantine),
         ("ingest_lag_seconds", "Median time from a file's change to its ingest.", found.ingest_lag_seconds),

@@ -17,7 +17,11 @@ class Measures:
 
     Attributes:
         jobs: number of jobs by kind and phase.
-        queue_seconds: how long the first of the jobs that are QUEUED has waited [s].
+        queue_seconds: how long the first of the jobs that are QUEUED has waited, by kind [s].
+        analyses: products that wait for their previews, statistics or plate solutions.
+        analysis_seconds: how long the first of those that are due has waited [s].
+        watchers: processes that watch the data root.
+        alarms: what the watcher has found wrong with the disk, and is not mended.
         products: about how many there are, as the planner has it.
         quarantine: number of files that could not be ingested.
         ingest_lag_seconds: median time from the last change of a file to its ingest, of the newest products
@@ -28,7 +32,11 @@ class Measures:
     """
 
     jobs: Mapping[tuple[str, str], int]
-    queue_seconds: float
+    queue_seconds: Mapping[str, float]
+    analyses: int
+    analysis_seconds: float
+    watchers: int
+    alarms: int
     products: int
     quarantine: int
     ingest_lag_seconds: float | None
@@ -47,15 +55,24 @@ def measures(connection: Connection) -> Measures:
         cursor.execute("SELECT kind, phase, count(*) FROM archive.jobs GROUP BY kind, phase")
         jobs = {(kind, phase): count for kind, phase, count in cursor.fetchall()}
         cursor.execute(
+            "SELECT kind, extract(epoch FROM clock_timestamp() - min(queued)) FROM archive.jobs"
+            " WHERE phase = 'QUEUED' GROUP BY kind"
+        )
+        queued = {kind: float(seconds) for kind, seconds in cursor.fetchall()}
+        cursor.execute(
             """
-            SELECT (SELECT extract(epoch FROM clock_timestamp() - min(queued)) FROM archive.jobs
-                    WHERE phase = 'QUEUED'),
+            SELECT (SELECT count(*) FROM archive.analysis_queue),
+                (SELECT extract(epoch FROM clock_timestamp() - min(due)) FROM archive.analysis_queue
+                    WHERE due <= clock_timestamp()),
+                (SELECT count(*) FROM pg_stat_activity
+                    WHERE usename = 'ost_ingest' AND application_name = 'ost-vo watch'),
+                (SELECT count(*) FROM archive.alarms),
                 greatest((SELECT reltuples FROM pg_class WHERE oid = 'archive.products'::regclass), 0),
                 (SELECT count(*) FROM archive.quarantine),
                 pg_database_size(current_database())
             """
         )
-        queued, products, quarantine, size = _row(cursor.fetchone())
+        analyses, waited, watchers, alarms, products, quarantine, size = _row(cursor.fetchone())
         cursor.execute(
             """
             SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM ingested - file_modified)),
@@ -71,7 +88,18 @@ def measures(connection: Connection) -> Measures:
         )
         sessions = {str(state): int(count) for state, count in cursor.fetchall()}
     return Measures(
-        jobs, float(queued or 0), int(products), quarantine, _number(lag), _number(age), sessions, size
+        jobs,
+        queued,
+        analyses,
+        float(waited or 0),
+        watchers,
+        alarms,
+        int(products),
+        quarantine,
+        _number(lag),
+        _number(age),
+        sessions,
+        size,
     )
 
 

@@ -47,6 +47,7 @@ from ost_vo.web.api import application as api
 from ost_vo.web.authentication import Authentication, PasswordDesk
 from ost_vo.web.compression import Compression
 from ost_vo.web.metrics import Observation
+from ost_vo.web.patience import Patience
 from ost_vo.web.prefix import ContextPrefix
 from ost_vo.web.slashes import TrailingSlash
 
@@ -109,6 +110,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         routes=routes,
         middleware=[
             Middleware(Observation, settings=chosen, endpoints=_endpoints(routes)),
+            Middleware(Patience, seconds=chosen.stall_seconds),
             Middleware(TrailingSlash),
             # Web clients such as Aladin Lite come from other sites. They may show a token, and read what is
             # public; browsers let them see no answer to a cookie, because credentials are not allowed here.

@@ -17,7 +17,7 @@ from ost_vo.deployment.publisher import free_port
 from ost_vo.faults import FatalFault
 from ost_vo.settings import Settings
 from ost_vo.store import schema
-from tests.conftest import Service
+from tests.conftest import Service, execute
 from tests.serving import Serving
 
 ID = "0123456789abcdef"
@@ -77,8 +77,32 @@ def test_requests_rows_bytes_ingest_and_caches_are_counted(watched: str) -> None
     assert grown("ost_vo_cache_lookups_total", "hit", "tap_schema") >= 2
     assert after["ost_vo_database_up",] == 1
     assert after["ost_vo_quarantine_files",] >= 0
+    assert after["ost_vo_watchers",] == after["ost_vo_alarms",] == 0
     assert after["ost_vo_ingest_age_seconds",] < 3600 * 24
     assert after["ost_vo_disk_free_bytes", "state"] > 0
+
+
+def test_what_waits_is_told_by_its_kind(watched: str, service: Service) -> None:
+    owner = service.settings.dsn("ost_owner")
+    execute(
+        owner,
+        "INSERT INTO archive.jobs (job_id, kind, phase, context, parameters, execution_duration, destruction,"
+        " queued) VALUES (repeat('0', 32), 'waiting', 'QUEUED', '{}', '[]', 60, now() + interval '1 day',"
+        " now() - interval '1000 s')",
+    )
+    execute(
+        owner,
+        "INSERT INTO archive.analysis_queue (product_id, due)"
+        " SELECT max(product_id), now() - interval '1000 s' FROM archive.products"
+        " ON CONFLICT (product_id) DO UPDATE SET due = excluded.due",
+    )
+    found = samples(watched)
+    execute(owner, "DELETE FROM archive.jobs WHERE kind = 'waiting'")
+    execute(owner, "UPDATE archive.analysis_queue SET due = now() WHERE due < now() - interval '900 s'")
+    assert found["ost_vo_jobs", "QUEUED", "waiting"] == 1
+    assert found["ost_vo_job_queue_seconds", "waiting"] >= 1000 > found["ost_vo_job_queue_seconds", "tap"]
+    assert found["ost_vo_analysis_queue",] >= 1
+    assert found["ost_vo_analysis_queue_seconds",] >= 1000
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via"])
