@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OST_VO_STATE ?= var
 
-.PHONY: help run test lint bench clean packages
+.PHONY: help run test docs lint bench clean packages
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -19,6 +19,10 @@ test: $(VENV)/installed-test ## Run the test suite on private services.
 
 lint: $(VENV)/installed-test ## Check style, types and the direction of imports.
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+docs: $(VENV)/installed-test ## Build the documentation to build/docs; a warning is an error.
+	@$(BIN)/sphinx-build --builder html --fresh-env --fail-on-warning --keep-going --nitpicky --quiet docs build/docs
+	@echo "build/docs/index.html"
 
 bench: $(VENV)/installed-test ## Measure beside raw COPY and DaCHS; PRODUCTS=N rows, table and bench.json.
 	@$(BIN)/python -m tests.bench --products $(or $(PRODUCTS),1000000) --json bench.json
