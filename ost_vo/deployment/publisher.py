@@ -108,8 +108,7 @@ def publish(settings: Settings, account: Account) -> None:
 
 def validate(settings: Settings, account: Account) -> str:
     """Return what `dachs val` says of the descriptors."""
-    # Temperatures in Celsius and humidities in percent are what observers compare; VOUnits has neither.
-    return _dachs(settings, account, "val", "--accept-free-units", *DESCRIPTORS, RECORDS[0])
+    return _dachs(settings, account, "val", *DESCRIPTORS, RECORDS[0])
 
 
 def command(account: Account) -> list[str]:

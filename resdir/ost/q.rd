@@ -124,24 +124,26 @@
     <column name="binning_y" type="integer" ucd="instr.param"
       description="Camera pixels in one pixel of the image, second axis"><values nullLiteral="-1"/></column>
     <column name="gain" type="double precision" ucd="instr.param" description="Gain setting, or ISO speed"/>
-    <column name="egain" type="double precision" unit="electron/adu" ucd="instr.param"
+    <column name="egain" type="double precision" unit="adu**-1" ucd="instr.param"
       description="Electrons for each count"/>
     <column name="pedestal" type="double precision" unit="adu" ucd="instr.param"
       description="Pedestal added to the counts"/>
     <column name="black_level" type="double precision" unit="adu" ucd="instr.param"
       description="Offset setting of the camera"/>
     <column name="readout_mode" type="unicode" ucd="instr.setup" description="Readout mode of the camera"/>
-    <column name="ccd_temperature" type="double precision" unit="Celsius" ucd="phys.temperature;instr.det"
-      description="Temperature of the detector"/>
+    <!-- VOUnits has neither degrees Celsius nor percent, and a client that does not know a unit warns of it or
+         fails: the descriptions of these four say it. -->
+    <column name="ccd_temperature" type="double precision" ucd="phys.temperature;instr.det"
+      description="Temperature of the detector, in degrees Celsius"/>
     <column name="airmass" type="double precision" ucd="obs.airMass" description="Airmass"/>
-    <column name="ambient_temperature" type="double precision" unit="Celsius" ucd="phys.temperature;obs.atmos"
-      description="Temperature of the air"/>
-    <column name="dew_point" type="double precision" unit="Celsius" ucd="phys.temperature;obs.atmos"
-      description="Dew point"/>
+    <column name="ambient_temperature" type="double precision" ucd="phys.temperature;obs.atmos"
+      description="Temperature of the air, in degrees Celsius"/>
+    <column name="dew_point" type="double precision" ucd="phys.temperature;obs.atmos"
+      description="Dew point, in degrees Celsius"/>
     <column name="pressure" type="double precision" unit="hPa" ucd="phys.pressure;obs.atmos"
       description="Pressure of the air"/>
-    <column name="humidity" type="double precision" unit="percent" ucd="obs.param;obs.atmos"
-      description="Relative humidity"/>
+    <column name="humidity" type="double precision" ucd="obs.param;obs.atmos"
+      description="Relative humidity, in percent"/>
     <column name="wind_speed" type="double precision" unit="km/h" ucd="phys.veloc;obs.atmos"
       description="Speed of the wind"/>
     <column name="wind_direction" type="double precision" unit="deg" ucd="pos.posAng;obs.atmos"
