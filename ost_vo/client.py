@@ -50,6 +50,7 @@ _FAULTS: dict[int, type[faults.Fault]] = {
     403: faults.AuthorizationFault,
     404: faults.NotFoundFault,
     409: faults.ConflictFault,
+    412: faults.PreconditionFault,
     503: faults.TransientFault,
 }
 _PROJECT_COLUMNS = {

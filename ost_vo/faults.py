@@ -63,6 +63,12 @@ class ConflictFault(UsageFault):
     """The request is well formed, and what the archive holds stands in its way."""
 
 
+class PreconditionFault(Fault):
+    """What is to be changed is not as the caller has seen it."""
+
+    code = "PreconditionFault"
+
+
 class AuthenticationFault(Fault):
     """The caller must log in first."""
 

@@ -13,6 +13,7 @@ from ost_vo.services.archive import Archive
 from ost_vo.store import overrides as store
 from ost_vo.store.connections import Database
 from ost_vo.store.overrides import Discrepancy, Override
+from ost_vo.store.transactions import Cursor
 
 Field = Literal["exposure_type", "spectrograph", "target"]
 VALUES: dict[str, tuple[str, ...]] = {
@@ -66,8 +67,8 @@ def put(
     elif field != TARGET and value not in VALUES[field]:
         raise UsageFault(f"{value!r} is no {field}.", f"Give {', '.join(VALUES[field])}.")
     with store.changing(archive.accounts_database, actor, reason) as cursor:
-        ids = _found(store.products(cursor, actor, _checked(identifiers)), identifiers)
-        store.put(cursor, actor, ids, field, value)
+        ids = found(cursor, actor, identifiers)
+        store.put(cursor, actor, list(ids.values()), field, value)
 
 
 def clear(
@@ -91,9 +92,39 @@ def clear(
         raise _no_field(field)
     _require(actor, CLEAR)
     with store.changing(database, actor, reason) as cursor:
-        found = store.products(cursor, actor, _checked(identifiers))
-        cleared = store.clear(cursor, _found(found, identifiers), field)
-    return [identifier for identifier, product_id in found.items() if product_id in cleared]
+        ids = found(cursor, actor, identifiers)
+        cleared = store.clear(cursor, list(ids.values()), field)
+    return [identifier for identifier, product_id in ids.items() if product_id in cleared]
+
+
+def found(cursor: Cursor, actor: Actor, identifiers: Sequence[str]) -> dict[str, int]:
+    """Return the keys of products by their identifiers, locked; the cursor sees what the actor sees.
+
+    Raises:
+        NotFoundFault: there is no such product that the actor may see.
+        UsageFault: none is named, or too many.
+    """
+    ids = store.products(cursor, actor, _checked(identifiers))
+    for identifier in identifiers:
+        if identifier not in ids:
+            raise NotFoundFault(f"There is no data product {identifier}.", "Look it up in ost.products.")
+    return ids
+
+
+def dismiss(database: Database, actor: Actor, identifier: str, keyword: str, reason: str = "") -> None:
+    """Strike out a discrepancy that somebody has looked at; it comes back when the file says so again.
+
+    Raises:
+        AuthorizationFault: the caller has not the permission datafiles_reevaluate.
+        NotFoundFault: there is no such product that the caller may see, or nothing doubtful of that keyword.
+    """
+    _require(actor, LOOK)
+    with store.changing(database, actor, reason) as cursor:
+        (product_id,) = found(cursor, actor, [identifier]).values()
+        if not store.dismiss(cursor, product_id, keyword):
+            raise NotFoundFault(
+                f"Nothing is doubtful in {keyword} of {identifier}.", "Look at the list of discrepancies."
+            )
 
 
 def listing(
@@ -168,13 +199,6 @@ def _checked(identifiers: Sequence[str]) -> Sequence[str]:
     if len(identifiers) > MAX_PRODUCTS:
         raise UsageFault(f"More than {MAX_PRODUCTS} products are named.", "Name fewer at a time.")
     return identifiers
-
-
-def _found(found: dict[str, int], identifiers: Sequence[str]) -> list[int]:
-    for identifier in identifiers:
-        if identifier not in found:
-            raise NotFoundFault(f"There is no data product {identifier}.", "Look it up in ost.products.")
-    return list(found.values())
 
 
 def _check_limit(limit: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ost_vo.access.actor import OPERATOR
@@ -11,11 +12,25 @@ from ost_vo.faults import FatalFault, NotFoundFault, UsageFault
 from ost_vo.services import projects
 from ost_vo.services.archive import Archive
 from ost_vo.store import listings
+from ost_vo.store.listings import Spans
 from ost_vo.vo import adql
 from ost_vo.vo.columns import Column
 
 # Rows of one page.
 MAX_PAGE = 1000
+# What else products can be chosen by: columns with few values, or with an index.
+COLUMNS = (
+    "obs_id",
+    "dataproduct_type",
+    "calib_level",
+    "target_name",
+    "facility_name",
+    "instrument_name",
+    "telescope_name",
+    "filter_name",
+    "exposure_type",
+    "data_rights",
+)
 
 _KEY = "obs_publisher_did"
 # A user that there is none of: the largest number of the type of user_id.
@@ -31,6 +46,8 @@ class Filters:
         project, creator, run: names.
         privileges: the level, 1 to 5.
         is_valid: False for invalidated ones.
+        columns: values of further columns, of `COLUMNS`.
+        spans: where times, exposures and positions lie.
     """
 
     identifiers: tuple[str, ...] = ()
@@ -39,6 +56,8 @@ class Filters:
     run: str | None = None
     privileges: int | None = None
     is_valid: bool | None = None
+    columns: Mapping[str, object] = field(default_factory=dict)
+    spans: Spans = Spans()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +105,14 @@ def page(archive: Archive, context: Context, filters: Filters, cursor: str | Non
         limit: products on the page, at most 1000.
 
     Raises:
-        UsageFault: the limit is none of 1 to 1000.
+        UsageFault: the limit is none of 1 to 1000; there is no such filter.
         TransientFault: out of time or connections.
     """
     if not 1 <= limit <= MAX_PAGE:
         raise UsageFault(f"A page cannot have {limit} products.", f"Ask for 1 to {MAX_PAGE}.")
+    for name in filters.columns:
+        if name not in COLUMNS:
+            raise UsageFault(f"Products cannot be chosen by {name}.", f"Take one of {', '.join(COLUMNS)}.")
     names = [column.name for column in columns(archive)]
     settings = archive.transaction_settings(context)
     with archive.database.connection() as connection:
@@ -99,6 +121,7 @@ def page(archive: Archive, context: Context, filters: Filters, cursor: str | Non
             settings,
             names,
             _equal(filters),
+            spans=filters.spans,
             after=cursor,
             limit=limit + 1,
         )
@@ -162,5 +185,6 @@ def _equal(filters: Filters) -> dict[str, object]:
         "run_name": filters.run,
         "privileges": filters.privileges,
         "is_valid": None if filters.is_valid is None else int(filters.is_valid),
+        **filters.columns,
     }
     return {column: value for column, value in wanted.items() if value is not None}

@@ -294,6 +294,8 @@ def audit_log(
     project: str | None = None,
     before: int | None = None,
     since: datetime | None = None,
+    until: datetime | None = None,
+    action: str | None = None,
     limit: int = 100,
 ) -> list[audit.Entry]:
     """Return entries of the audit log, the newest first.
@@ -318,7 +320,15 @@ def audit_log(
                 )
             _managed(cursor, caller, actor, project)
         return audit.entries(
-            cursor, actor=by, subject=subject, project=project, before=before, since=since, limit=limit
+            cursor,
+            actor=by,
+            subject=subject,
+            project=project,
+            before=before,
+            since=since,
+            until=until,
+            action=action,
+            limit=limit,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +57,16 @@ class Page:
     cursor: str | None
 
 
-def page(archive: Archive, context: Context, text: str, cursor: str | None, limit: int) -> Page:
+def page(
+    archive: Archive,
+    context: Context,
+    text: str,
+    cursor: str | None,
+    limit: int,
+    *,
+    tag: str | None = None,
+    reduction_status: str | None = None,
+) -> Page:
     """Return a page of the runs of which the context covers a file.
 
     Args:
@@ -65,6 +75,7 @@ def page(archive: Archive, context: Context, text: str, cursor: str | None, limi
         text: part of the name or the beginning of the night; '' for all.
         cursor: of the page before; None for the first.
         limit: runs on the page.
+        tag, reduction_status: that they have; None for any.
 
     Raises:
         UsageFault: the limit is none of 1 to 200.
@@ -78,7 +89,13 @@ def page(archive: Archive, context: Context, text: str, cursor: str | None, limi
         after = (night, name)
     with archive.database.connection() as connection:
         found = runs.page(
-            connection, archive.transaction_settings(context), text=text, after=after, limit=limit + 1
+            connection,
+            archive.transaction_settings(context),
+            text=text,
+            tag=tag,
+            reduction_status=reduction_status,
+            after=after,
+            limit=limit + 1,
         )
     last = found[limit - 1] if len(found) > limit else None
     return Page(found[:limit], f"{last.night or ''} {last.name}" if last else None)
@@ -99,7 +116,12 @@ def get(archive: Archive, context: Context, name: str) -> Run:
 
 
 def files(
-    archive: Archive, context: Context, run: str, narrowed: Mapping[str, str], limit: int = MAX_FILES
+    archive: Archive,
+    context: Context,
+    run: str,
+    narrowed: Mapping[str, str],
+    limit: int = MAX_FILES,
+    cursor: str | None = None,
 ) -> list[dict[str, Any]]:
     """Return the files of a run in the order of their times, in the columns of COLUMNS.
 
@@ -109,9 +131,10 @@ def files(
         run: its name.
         narrowed: a column of FILTERS to the value that it must have.
         limit: the most to return.
+        cursor: of :func:`cursor_behind` the last file of the page before; None for the first page.
 
     Raises:
-        UsageFault: there is no such filter.
+        UsageFault: there is no such filter, or the cursor is none.
         TransientFault: out of time or connections.
     """
     for name in narrowed:
@@ -119,4 +142,20 @@ def files(
             raise UsageFault(f"Files cannot be narrowed by {name}.", f"Take one of {', '.join(FILTERS)}.")
     with archive.database.connection() as connection:
         settings = archive.transaction_settings(context)
-        return runs.files(connection, settings, COLUMNS, {"run_name": run, **narrowed}, limit)
+        return runs.files(connection, settings, COLUMNS, {"run_name": run, **narrowed}, limit, _place(cursor))
+
+
+def cursor_behind(file: Mapping[str, Any]) -> str:
+    """Return the cursor of the page that follows on a file."""
+    return f"{'' if file['t_min'] is None else repr(file['t_min'])} {file['path']}"
+
+
+def _place(cursor: str | None) -> tuple[float, str] | None:
+    """Return the time [MJD], infinite for none, and the path that a cursor stands for."""
+    if cursor is None:
+        return None
+    time, _, path = cursor.partition(" ")
+    try:
+        return (float(time) if time else math.inf), path
+    except ValueError as error:
+        raise UsageFault(f"{cursor[:80]!r} is no cursor.", "Take `next` of the page before.") from error

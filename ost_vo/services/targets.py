@@ -37,10 +37,12 @@ class Filters:
     Attributes:
         name: the one with that name or alias, in any spelling.
         is_unresolved: those that no catalogue knows, or the others.
+        tag: those that have it.
     """
 
     name: str | None = None
     is_unresolved: bool | None = None
+    tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,11 @@ def page(
         raise UsageFault(f"A page cannot have {limit} targets.", f"Ask for 1 to {MAX_PAGE}.")
     with _sight(archive, context, actor) as sight:
         found = sight.listing(
-            name=filters.name, is_unresolved=filters.is_unresolved, after=after or 0, limit=limit + 1
+            name=filters.name,
+            is_unresolved=filters.is_unresolved,
+            tag=filters.tag,
+            after=after or 0,
+            limit=limit + 1,
         )
     return Page(found[:limit], found[limit - 1].target_id if len(found) > limit else None)
 

@@ -19,7 +19,7 @@ import structlog
 
 from ost_vo.access.context import Context
 from ost_vo.faults import FatalFault, Fault
-from ost_vo.services import contexts, downloads, soda_jobs, tap_jobs
+from ost_vo.services import contexts, downloads, reconcile_jobs, soda_jobs, tap_jobs
 from ost_vo.services.archive import Archive
 from ost_vo.services.execution import Execution, Executor, directory
 from ost_vo.store.jobs import DELETED, Claim, JobStore
@@ -31,6 +31,7 @@ EXECUTORS: Mapping[str, Executor] = {
     tap_jobs.KIND: tap_jobs.execute,
     soda_jobs.KIND: soda_jobs.execute,
     downloads.KIND: downloads.execute,
+    reconcile_jobs.KIND: reconcile_jobs.execute,
 }
 
 # How often a job is tried when its workers die.

@@ -41,7 +41,9 @@ WHERE (%(actor)s::text IS NULL OR actor = %(actor)s)
     AND (%(subject)s::text IS NULL OR subject = %(subject)s)
     AND (%(project)s::text IS NULL OR project = %(project)s)
     AND (%(before)s::bigint IS NULL OR audit_id < %(before)s)
+    AND (%(action)s::text IS NULL OR starts_with(action, %(action)s))
     AND (%(since)s::timestamptz IS NULL OR moment >= %(since)s)
+    AND (%(until)s::timestamptz IS NULL OR moment < %(until)s)
 ORDER BY audit_id DESC LIMIT %(limit)s
 """
 
@@ -54,6 +56,8 @@ def entries(
     project: str | None = None,
     before: int | None = None,
     since: datetime | None = None,
+    until: datetime | None = None,
+    action: str | None = None,
     limit: int = 100,
 ) -> list[Entry]:
     """Return entries, the newest first.
@@ -62,9 +66,11 @@ def entries(
         cursor: of the role ost_accounts.
         actor, subject, project: only those of that value.
         before: only those with a lower number, to page on.
-        since: only those from that moment on.
+        since, until: only those from that moment on, and before that one.
+        action: only those that begin so: a table, as in ``products``, or all of it.
         limit: the most to return.
     """
-    values = {"actor": actor, "subject": subject, "project": project}
-    cursor.execute(_ENTRIES, {**values, "before": before, "since": since, "limit": limit})
+    values = {"actor": actor, "subject": subject, "project": project, "action": action}
+    moments = {"since": since, "until": until}
+    cursor.execute(_ENTRIES, {**values, **moments, "before": before, "limit": limit})
     return [Entry(*row) for row in cursor.fetchall()]

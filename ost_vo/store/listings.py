@@ -7,6 +7,7 @@ repeats it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,12 +19,46 @@ from ost_vo.store.observations import transaction
 _KEY = "obs_publisher_did"
 
 
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Where values of products must lie; None leaves it open.
+
+    Attributes:
+        begin, end: a time that the exposure must overlap [MJD, UTC].
+        shortest, longest: of the exposure [s].
+        circle: right ascension, declination and radius of a circle that the position is in, ICRS [deg].
+    """
+
+    begin: float | None = None
+    end: float | None = None
+    shortest: float | None = None
+    longest: float | None = None
+    circle: tuple[float, float, float] | None = None
+
+    def values(self) -> dict[str, object]:
+        """Return the parameters of the conditions."""
+        ra, dec, radius = self.circle or (None, None, None)
+        spans = {name: getattr(self, name) for name in ("begin", "end", "shortest", "longest")}
+        return {f"span_{name}": value for name, value in {**spans, "ra": ra, "dec": dec, "r": radius}.items()}
+
+
+_SPANS = {
+    "begin": "t_max >= %(span_begin)s",
+    "end": "t_min <= %(span_end)s",
+    "shortest": "t_exptime >= %(span_shortest)s",
+    "longest": "t_exptime <= %(span_longest)s",
+    # The types tell the planner which operator it is; their functions are marked LEAKPROOF.
+    "circle": "pos <@ scircle(spoint(radians(%(span_ra)s), radians(%(span_dec)s)), radians(%(span_r)s))",
+}
+
+
 def products(
     connection: Connection,
     settings: Mapping[str, str],
     columns: Sequence[str],
     equal: Mapping[str, object],
     *,
+    spans: Spans = Spans(),
     after: str | None,
     limit: int,
 ) -> list[dict[str, Any]]:
@@ -34,6 +69,7 @@ def products(
         settings: of the transaction: the context, the role, the time limit.
         columns: those to return.
         equal: column to the value that it must have, or to a list of such values.
+        spans: where values must lie.
         after: the identifier that the rows follow.
         limit: the most rows to return.
 
@@ -41,6 +77,7 @@ def products(
         TransientFault: out of time; the database is going down.
     """
     conditions = [_condition(column, value) for column, value in equal.items()]
+    conditions += [sql.SQL(text) for name, text in _SPANS.items() if getattr(spans, name) is not None]
     if after is not None:
         conditions.append(sql.SQL("{} > %(after)s").format(sql.Identifier(_KEY)))
     # In two steps: a barrier view is sorted as a whole, and identifiers alone are sorted ten times as fast.
@@ -51,7 +88,7 @@ def products(
         key=sql.Identifier(_KEY), columns=sql.SQL(", ").join(map(sql.Identifier, columns))
     )
     with transaction(connection, settings) as cursor:
-        cursor.execute(chosen, {**equal, "after": after, "limit": limit})
+        cursor.execute(chosen, {**equal, **spans.values(), "after": after, "limit": limit})
         cursor.execute(rows, ([row[0] for row in cursor.fetchall()],))
         return [dict(zip(columns, map(_in_utc, row), strict=True)) for row in cursor.fetchall()]
 

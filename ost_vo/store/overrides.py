@@ -62,7 +62,7 @@ class Discrepancy:
 
 
 # What the operator sees is level 2 and above: level 1 is its creator's alone.
-_VISIBLE = """
+VISIBLE = """
 (CASE WHEN %(operator)s THEN p.privileges >= 2 OR p.release_date <= now()
     ELSE context.in_scope(p.privileges, p.release_date, p.project_id, p.creator_id) END)
 """
@@ -120,6 +120,13 @@ def changing(database: Database, actor: Actor, reason: str) -> Iterator[DictCurs
         yield cursor
 
 
+@contextmanager
+def seeing(database: Database, actor: Actor) -> Iterator[DictCursor]:
+    """Yield a cursor that sees what an actor can see in the widest context, for `VISIBLE`."""
+    with transaction(database, _visibility(database, actor)) as cursor:
+        yield cursor
+
+
 def products(cursor: DictCursor, actor: Actor, identifiers: Sequence[str]) -> dict[str, int]:
     """Return the keys of the products that the actor may see, locked, by identifier."""
     cursor.execute(_PRODUCTS, {"identifiers": list(identifiers), "operator": actor.is_operator})
@@ -135,6 +142,14 @@ def clear(cursor: DictCursor, ids: Sequence[int], field: str | None) -> set[int]
     """Take back what was said of a field, or of all; return the keys of the products that it concerned."""
     cursor.execute(_CLEAR, {"ids": list(ids), "field": field})
     return {row[0] for row in cursor.fetchall()}
+
+
+def dismiss(cursor: DictCursor, product_id: int, keyword: str) -> int:
+    """Strike out what is doubtful in a product of a keyword; return how much that was."""
+    cursor.execute(
+        "DELETE FROM archive.discrepancies WHERE product_id = %s AND keyword = %s", (product_id, keyword)
+    )
+    return int(cursor.rowcount)
 
 
 def overrides(
@@ -184,7 +199,7 @@ def _page(
 ) -> tuple[list[tuple[Any, ...]], int | None]:
     values = {**wanted, "after": after, "limit": limit + 1, "operator": actor.is_operator}
     with transaction(database, _visibility(database, actor)) as cursor:
-        cursor.execute(_ON_PAGE.format(table=table[0], kind=table[1], visible=_VISIBLE), values)
+        cursor.execute(_ON_PAGE.format(table=table[0], kind=table[1], visible=VISIBLE), values)
         found = [row[0] for row in cursor.fetchall()]
         ids = found[:limit]
         cursor.execute(statement, {**values, "ids": ids})

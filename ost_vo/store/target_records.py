@@ -33,6 +33,8 @@ class Target:
         s_ra, s_dec: ICRS [deg]; None for what moves, and where unknown.
         angular_size: longest diameter [deg].
         resolved_by: the catalogue that knows it; None where a file names it and no catalogue knows it.
+        tags: that people gave it, in alphabetical order, with commas; None for none.
+        note: what people noted of it.
     """
 
     target_id: int
@@ -42,6 +44,8 @@ class Target:
     s_dec: float | None
     angular_size: float | None
     resolved_by: str | None
+    tags: str | None
+    note: str
 
 
 class Alias(NamedTuple):
@@ -65,13 +69,20 @@ class Sight:
     aliases: str
 
     def listing(
-        self, *, name: str | None, is_unresolved: bool | None, after: int, limit: int
+        self,
+        *,
+        name: str | None,
+        is_unresolved: bool | None,
+        tag: str | None = None,
+        after: int,
+        limit: int,
     ) -> list[Target]:
         """Return targets in the order of their numbers.
 
         Args:
             name: only the one with that name or alias, in any spelling.
             is_unresolved: only those that no catalogue knows, or only the others; None is both.
+            tag: only those that have it.
             after: the number that they follow.
             limit: the most to return.
         """
@@ -80,11 +91,13 @@ class Sight:
             " AND (%(key)s::text IS NULL OR target_id IN"
             f" (SELECT target_id FROM {self.aliases} AS a WHERE alias_key = %(key)s))"
             " AND (%(unresolved)s::bool IS NULL OR (resolved_by IS NULL) = %(unresolved)s)"
+            " AND (%(tag)s::text IS NULL OR %(tag)s = ANY (string_to_array(tags, ',')))"
             " ORDER BY target_id LIMIT %(limit)s",
             {
                 "after": after,
                 "key": None if name is None else key(name),
                 "unresolved": is_unresolved,
+                "tag": tag,
                 "limit": limit,
             },
         )
@@ -115,8 +128,10 @@ class Sight:
 _COLUMNS = ", ".join(f.name for f in fields(Target))
 # The same columns as the views have, of all there is.
 _ALL_TARGETS = """
-(SELECT target_id, name AS target_name, target_class, s_ra, s_dec, angular_size, resolved_by
-FROM archive.targets WHERE merged_into IS NULL)
+(SELECT target_id, name AS target_name, target_class, s_ra, s_dec, angular_size, resolved_by,
+    (SELECT string_agg(g.name, ',' ORDER BY g.name) FROM archive.target_tags l
+        JOIN archive.tags g ON g.tag_id = l.tag_id WHERE l.target_id = t.target_id) AS tags, note
+FROM archive.targets t WHERE merged_into IS NULL)
 """
 _ALL_ALIASES = "(SELECT target_id, name AS alias, key AS alias_key FROM archive.target_aliases)"
 
@@ -173,6 +188,19 @@ def merge(cursor: Cursor, sources: Sequence[int], into: int) -> None:
     )
     cursor.execute(
         "UPDATE archive.products SET target_id = %(into)s WHERE target_id = ANY (%(sources)s)", values
+    )
+    # What people wrote of a target that is another one holds for that one.
+    cursor.execute(
+        "INSERT INTO archive.target_tags (target_id, tag_id) SELECT DISTINCT %(into)s, tag_id"
+        " FROM archive.target_tags WHERE target_id = ANY (%(sources)s) ON CONFLICT DO NOTHING",
+        values,
+    )
+    cursor.execute(
+        "UPDATE archive.targets t SET note = left(concat_ws(E'\\n', nullif(t.note, ''), s.notes), 10000)"
+        " FROM (SELECT string_agg(note, E'\\n' ORDER BY target_id) AS notes FROM archive.targets"
+        "     WHERE target_id = ANY (%(sources)s) AND note <> '') AS s"
+        " WHERE t.target_id = %(into)s AND s.notes IS NOT NULL",
+        values,
     )
     _find_again(cursor, [*sources, into])
 

@@ -24,6 +24,7 @@ PROBLEM_TYPE = "application/problem+json"
 _STATUS = (
     (faults.NotFoundFault, 404),
     (faults.ConflictFault, 409),
+    (faults.PreconditionFault, 412),
     (faults.UsageFault, 400),
     (faults.AuthenticationFault, 401),
     (faults.AuthorizationFault, 403),

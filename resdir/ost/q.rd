@@ -196,9 +196,20 @@
     <column name="night" type="text" ucd="time.epoch;obs"
       description="Date on which the night began, as year-month-day"/>
     <column name="project" type="text" required="True" ucd="meta.id" description="Project of the run"/>
+    <column name="reduction_status" type="text" required="True" ucd="meta.code.status"
+      description="Whether its data are reduced, as people say: not, partly, fully or error"/>
+    <column name="photometry" type="integer" required="True" ucd="meta.code"
+      description="1 where people say that it is good for photometry, else 0"/>
+    <column name="spectroscopy" type="integer" required="True" ucd="meta.code"
+      description="1 where people say that it has spectra, else 0"/>
+    <column name="tags" type="unicode" ucd="meta.id" description="Tags that people gave it, with commas"/>
+    <column name="note" type="unicode" required="True" ucd="meta.note" description="What people noted of it"/>
     <viewStatement>
       CREATE VIEW \qName WITH (security_barrier) AS
-      SELECT r.name AS run_name, r.night::text AS night, j.name AS project
+      SELECT r.name AS run_name, r.night::text AS night, j.name AS project, r.reduction_status,
+        r.photometry::int AS photometry, r.spectroscopy::int AS spectroscopy,
+        (SELECT string_agg(g.name, ',' ORDER BY g.name) FROM archive.run_tags l
+          JOIN archive.tags g ON g.tag_id = l.tag_id WHERE l.run_id = r.run_id) AS tags, r.note
       FROM archive.runs r LEFT JOIN archive.projects j ON j.project_id = r.project_id
       WHERE EXISTS (SELECT FROM archive.products p WHERE p.run_id = r.run_id
         AND context.in_scope(p.privileges, p.release_date, p.project_id, p.creator_id))
@@ -222,11 +233,14 @@
       description="Longest diameter"/>
     <column name="resolved_by" type="text" ucd="meta.ref"
       description="Catalogue that knows it; null where no catalogue does"/>
+    <column name="tags" type="unicode" ucd="meta.id" description="Tags that people gave it, with commas"/>
+    <column name="note" type="unicode" required="True" ucd="meta.note" description="What people noted of it"/>
     <column name="pos" type="spoint" hidden="True" description="s_ra, s_dec as a point, indexed"/>
     <viewStatement>
       CREATE VIEW \qName WITH (security_barrier) AS
       SELECT t.target_id, t.name AS target_name, t.target_class, t.s_ra, t.s_dec, t.angular_size,
-        t.resolved_by, t.pos
+        t.resolved_by, (SELECT string_agg(g.name, ',' ORDER BY g.name) FROM archive.target_tags l
+          JOIN archive.tags g ON g.tag_id = l.tag_id WHERE l.target_id = t.target_id) AS tags, t.note, t.pos
       FROM archive.targets t
       WHERE t.merged_into IS NULL AND (
         EXISTS (SELECT FROM archive.products p WHERE p.target_id = t.target_id

@@ -143,7 +143,7 @@ def test_creation_scopes_are_set_by_keepers(call: Call) -> None:
 
 def test_the_log_is_paged(call: Call) -> None:
     first = call("root", "GET", "audit?limit=2").json()
-    second = call("root", "GET", f"audit?limit=2&before={first['next']}").json()
+    second = call("root", "GET", f"audit?limit=2&cursor={first['next']}").json()
     numbers = [entry["audit_id"] for entry in first["entries"] + second["entries"]]
     assert numbers == sorted(numbers, reverse=True)
     assert len(set(numbers)) == 4

@@ -44,7 +44,9 @@ DAMAGES = {
     "DROP VIEW ivoa.obscore": "ivoa.obscore",
     "ALTER VIEW ost.products SET (security_barrier = false)": "ost.products",
     "CREATE OR REPLACE VIEW ost.runs WITH (security_barrier) AS"
-    " SELECT name AS run_name, night::text AS night, name AS project FROM archive.runs": "ost.runs",
+    " SELECT name AS run_name, night::text AS night, name AS project, reduction_status,"
+    " photometry::int AS photometry, spectroscopy::int AS spectroscopy, name AS tags, note"
+    " FROM archive.runs": "ost.runs",
     "ALTER TABLE archive.project_members DISABLE TRIGGER audit": "archive.project_members",
     "UPDATE tap_schema.columns SET column_name = 'lost'"
     " WHERE table_name = 'ost.runs' AND column_name = 'night'": "ost.runs.lost",

@@ -16,8 +16,21 @@ import ost_vo
 from ost_vo.faults import Fault
 from ost_vo.services.products import columns
 from ost_vo.vo.columns import Column
-from ost_vo.web.api import audit, me, overrides, people, problems, products, projects, runs, targets
+from ost_vo.web.api import (
+    administration,
+    audit,
+    me,
+    overrides,
+    people,
+    problems,
+    products,
+    projects,
+    runs,
+    tags,
+    targets,
+)
 from ost_vo.web.api.callers import archive_of
+from ost_vo.web.api.conditions import Conditions
 from ost_vo.web.api.paths import operations
 from ost_vo.web.errors import fault_as_problem
 from ost_vo.web.prefix import base_url
@@ -31,10 +44,12 @@ _ROUTERS = (
     projects.router,
     products.router,
     runs.router,
+    tags.router,
     people.router,
     audit.router,
     targets.router,
     overrides.router,
+    administration.router,
 )
 _ABOUT = """What may be seen and done here is what the archive's privileges allow: projects, levels and
 contexts. Without a login, the API shows what everybody may see. Log in with a password (Basic), a token
@@ -60,6 +75,7 @@ def create() -> FastAPI:
             Exception: fault_as_problem,
         },
     )
+    app.add_middleware(Conditions)
     for router in _ROUTERS:
         app.include_router(router)
 

@@ -25,7 +25,9 @@ class AuditQuery(BaseModel):
     subject: Text | None = Field(None, description="To what: an identifier or a name.")
     project: ProjectName | None = Field(None, description="In which project; managers must name theirs.")
     since: Moment | None = Field(None, description="From that moment on.")
-    before: int | None = Field(None, ge=1, le=2**63 - 1, description="`next` of the page before.")
+    until: Moment | None = Field(None, description="Before that moment.")
+    action: Text | None = Field(None, description="That begin so: a table as in products, or all of it.")
+    cursor: int | None = Field(None, ge=1, le=2**63 - 1, description="`next` of the page before.")
     limit: int = Field(100, ge=1, le=projects.MAX_ENTRIES, description="Entries on a page.")
 
 
@@ -47,7 +49,7 @@ class AuditPage(BaseModel):
     """Some entries, the newest first."""
 
     entries: list[ListedEntry]
-    next: int | None = Field(description="`before` of the next page; null on the last.")
+    next: int | None = Field(description="`cursor` of the next page; null on the last.")
 
 
 @router.get("", responses=refusals(400, 401, 403, 404))
@@ -59,8 +61,10 @@ def list_entries(actor: User, database: Accounts, wanted: Annotated[AuditQuery, 
         by=wanted.actor,
         subject=wanted.subject,
         project=wanted.project,
-        before=wanted.before,
+        before=wanted.cursor,
         since=wanted.since,
+        until=wanted.until,
+        action=wanted.action,
         limit=wanted.limit,
     )
     entries = [

@@ -74,6 +74,14 @@ class Withdrawn(Body):
     reason: Reason = ""
 
 
+class Dismissal(Body):
+    """What is not doubtful any more in a product."""
+
+    identifier: Identifier
+    keyword: Text
+    reason: Reason = ""
+
+
 class DiscrepancyQuery(BaseModel):
     """Which discrepancies to list."""
 
@@ -151,3 +159,11 @@ def list_discrepancies(
         discrepancies=[ListedDiscrepancy(**{name: getattr(one, name) for name in names}) for one in found],
         next=following,
     )
+
+
+@router.post(
+    "/discrepancies/dismiss", status_code=204, response_class=Response, responses=refusals(400, 401, 403, 404)
+)
+def dismiss_discrepancy(actor: User, database: Accounts, wanted: Dismissal) -> None:
+    """Strike out what was doubtful in a product, with the permission datafiles_reevaluate."""
+    overrides.dismiss(database, actor, wanted.identifier, wanted.keyword, wanted.reason)

@@ -10,8 +10,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
+from ost_vo.faults import UsageFault
 from ost_vo.services import products, publishing
 from ost_vo.services.products import Filters
+from ost_vo.store.listings import Spans
 from ost_vo.vo.columns import Column
 from ost_vo.web.api.callers import Accounts, ArchiveOf, Scoped, ScopeOf, User
 from ost_vo.web.api.fields import (
@@ -31,6 +33,7 @@ from ost_vo.web.api.problems import refusals
 
 router = APIRouter(prefix="/products", tags=["products"])
 
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
 Identifiers = Annotated[list[Identifier], Field(min_length=1, max_length=publishing.MAX_PRODUCTS)]
 
 # What each product is: the document gets it from the columns of ost.products.
@@ -59,6 +62,27 @@ class ProductQuery(Scoped):
     run: Text | None = Field(None, description="Run (directory) that they belong to.")
     level: int | None = Field(None, alias="privileges", ge=1, le=5, description="Their level.")
     is_valid: bool | None = Field(None, description="False for invalidated ones; both where left out.")
+    obs_id: Text | None = Field(None, description="Identifier of the observation.")
+    dataproduct_type: Text | None = Field(None, description="image, cube, spectrum and so on.")
+    calib_level: int | None = Field(None, ge=0, le=4, description="0 is raw, 2 is calibrated.")
+    target_name: Text | None = Field(None, description="Name of the target.")
+    facility_name: Text | None = Field(None, description="Name of the observatory.")
+    instrument_name: Text | None = Field(None, description="Name of the instrument.")
+    telescope_name: Text | None = Field(None, description="Name of the telescope.")
+    filter_name: Text | None = Field(None, description="Name of the filter.")
+    exposure_type: Text | None = Field(None, description="bias, dark, flat, light or wave.")
+    data_rights: Text | None = Field(None, description="public or proprietary.")
+    t_min: _Finite | None = Field(None, description="They end then or later [MJD, UTC].")
+    t_max: _Finite | None = Field(None, description="They begin then or earlier [MJD, UTC].")
+    t_exptime_min: _Finite | None = Field(None, description="Shortest exposure [s].")
+    t_exptime_max: _Finite | None = Field(None, description="Longest exposure [s].")
+    s_ra: Annotated[_Finite, Field(ge=0, le=360)] | None = Field(
+        None, description="Right ascension of the centre of a circle that they are in, ICRS [deg]."
+    )
+    s_dec: Annotated[_Finite, Field(ge=-90, le=90)] | None = Field(
+        None, description="Its declination, ICRS [deg]."
+    )
+    radius: Annotated[_Finite, Field(gt=0, le=90)] = Field(0.5, description="Its radius [deg].")
     limit: int = Field(100, ge=1, le=products.MAX_PAGE, description="Products on a page.")
     cursor: Identifier | None = Field(None, description="`next` of the page before.")
 
@@ -136,8 +160,25 @@ class Deletion(Body):
 @router.get("", response_model=ProductPage, responses=refusals(400, 401, 403))
 def list_products(archive: ArchiveOf, context: ScopeOf, wanted: Annotated[ProductQuery, Query()]) -> Response:
     """List products, as ost.products has them: those that the caller's context covers."""
+    if (wanted.s_ra is None) != (wanted.s_dec is None):
+        raise UsageFault("A circle needs both s_ra and s_dec.", "Give both or neither.")
     filters = Filters(
-        tuple(wanted.id), wanted.of_project, wanted.creator, wanted.run, wanted.level, wanted.is_valid
+        tuple(wanted.id),
+        wanted.of_project,
+        wanted.creator,
+        wanted.run,
+        wanted.level,
+        wanted.is_valid,
+        wanted.model_dump(include=set(products.COLUMNS), exclude_none=True),
+        Spans(
+            wanted.t_min,
+            wanted.t_max,
+            wanted.t_exptime_min,
+            wanted.t_exptime_max,
+            None
+            if wanted.s_ra is None or wanted.s_dec is None
+            else (wanted.s_ra, wanted.s_dec, wanted.radius),
+        ),
     )
     page = products.page(archive, context, filters, wanted.cursor, wanted.limit)
     rows = [{name: json_value(value) for name, value in row.items()} for row in page.products]

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from ost_vo.services import targets
-from ost_vo.services.targets import Filters
+from ost_vo.services import notes, targets
+from ost_vo.services.targets import Described, Filters
 from ost_vo.store.target_records import Target
 from ost_vo.web.api.callers import Accounts, ArchiveOf, Caller, Scoped, ScopeOf, User
+from ost_vo.web.api.conditions import Expected, answer
 from ost_vo.web.api.fields import Body, Reason, ReasonQuery
 from ost_vo.web.api.problems import refusals
+from ost_vo.web.api.runs import Note, TagNames
+from ost_vo.web.api.tags import TagName
 
 router = APIRouter(prefix="/targets", tags=["targets"])
 
@@ -30,6 +33,7 @@ class TargetQuery(Scoped):
     unresolved: bool | None = Field(
         None, description="True for those that no catalogue knows; both kinds where left out."
     )
+    tag: TagName | None = Field(None, description="Those that have it.")
     limit: int = Field(100, ge=1, le=targets.MAX_PAGE, description="Targets on a page.")
     cursor: int | None = Field(None, ge=1, le=2**31 - 1, description="`next` of the page before.")
 
@@ -50,6 +54,8 @@ class ListedTarget(BaseModel):
     s_dec: float | None = Field(description="ICRS [deg]; null for what moves, and where unknown.")
     angular_size: float | None = Field(description="Longest diameter [deg].")
     resolved_by: str | None = Field(description="Catalogue that knows it; null where none does.")
+    tags: list[str]
+    note: str
 
 
 class TargetPage(BaseModel):
@@ -63,6 +69,16 @@ class DescribedTarget(ListedTarget):
     """A target and its names. Its number is another one than asked for where that was merged into it."""
 
     aliases: list[str]
+
+
+class TargetChanges(Body):
+    """What to write of a target; what is left out stays."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    note: Note = ""
+    tags: TagNames = []  # noqa: RUF012 pydantic copies it
+    reason: Reason = ""
 
 
 class NewTarget(Body):
@@ -94,6 +110,21 @@ class Division(Body):
     reason: Reason = ""
 
 
+class Why(Body):
+    """Why something is done."""
+
+    reason: Reason = ""
+
+
+class ListedResolution(BaseModel):
+    """What became of a target that no catalogue knew."""
+
+    target_id: int
+    target_name: str = Field(description="As it was.")
+    catalogue: str | None = Field(description="That knows it; null where none does.")
+    merged_into: int | None = Field(description="The target that it turned out to be.")
+
+
 class NewAlias(Body):
     """A further name of a target."""
 
@@ -109,7 +140,7 @@ def list_targets(
     archive: ArchiveOf, context: ScopeOf, actor: Caller, wanted: Annotated[TargetQuery, Query()]
 ) -> TargetPage:
     """List targets: of the products that the caller's context covers; with objects_view_private, all."""
-    filters = Filters(wanted.name, wanted.unresolved)
+    filters = Filters(wanted.name, wanted.unresolved, wanted.tag)
     page = targets.page(archive, context, actor, filters, wanted.cursor, wanted.limit)
     return TargetPage(targets=[_listed(target) for target in page.targets], next=page.cursor)
 
@@ -132,17 +163,50 @@ def split_target(actor: User, database: Accounts, wanted: Division) -> Number:
     return Number(target_id=targets.split(database, actor, wanted.target, wanted.aliases, wanted.reason))
 
 
-@router.get("/{target_id}", responses=refusals(400, 401, 403, 404))
+@router.post("/resolve", responses=refusals(400, 401, 403))
+def resolve_targets(actor: User, database: Accounts, wanted: Why) -> list[ListedResolution]:
+    """Ask the archive's own catalogues again about the targets that none knew; no request leaves the site."""
+    return [
+        ListedResolution(
+            target_id=done.target.target_id,
+            target_name=done.target.target_name,
+            catalogue=done.catalogue,
+            merged_into=done.merged_into,
+        )
+        for done in targets.resolve(database, actor, reason=wanted.reason)
+    ]
+
+
+@router.get("/{target_id}", response_model=DescribedTarget, responses=refusals(400, 401, 403, 404))
 def get_target(
     archive: ArchiveOf,
     context: ScopeOf,
     actor: Caller,
     target_id: InPath,
     _scope: Annotated[OneTargetQuery, Query()],
-) -> DescribedTarget:
+) -> Response:
     """Return a target, or the one that it was merged into."""
-    found = targets.get(archive, context, actor, target_id)
-    return DescribedTarget(**_listed(found.target).model_dump(), aliases=found.aliases)
+    return answer(_described(targets.get(archive, context, actor, target_id)))
+
+
+@router.patch("/{target_id}", response_model=DescribedTarget, responses=refusals(400, 401, 403, 404, 412))
+def change_target(
+    archive: ArchiveOf,
+    context: ScopeOf,
+    actor: User,
+    target_id: InPath,
+    changes: TargetChanges,
+    expected: Expected,
+) -> Response:
+    """Write of a target what people say of it.
+
+    The note takes the permission object_detail_edit_notes, the tags object_detail_edit_tags.
+    """
+    given = changes.model_dump(exclude_unset=True, exclude={"reason"})
+    changed = notes.edit_target(
+        archive, context, actor, target_id, given, changes.reason, lambda found: expected(_described(found))
+    )
+    return answer(_described(changed))
 
 
 @router.post(
@@ -169,5 +233,10 @@ def remove_alias(
     targets.remove_alias(database, actor, target_id, alias, reason)
 
 
+def _described(found: Described) -> DescribedTarget:
+    return DescribedTarget(**_listed(found.target).model_dump(), aliases=found.aliases)
+
+
 def _listed(target: Target) -> ListedTarget:
-    return ListedTarget(**{name: getattr(target, name) for name in ListedTarget.model_fields})
+    values = {name: getattr(target, name) for name in ListedTarget.model_fields}
+    return ListedTarget(**{**values, "tags": target.tags.split(",") if target.tags else []})
