@@ -39,6 +39,21 @@ HEALTH, SETTINGS = "system_health_view", "system_settings_view"
 QUARANTINE, ORPHANS, CLEANUP = "datafiles_reevaluate", "maintenance_orphans", "maintenance_cleanup"
 SOLVE = "datafiles_plate_solve"
 
+# What there is to look after, and the permissions of which one opens it.
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "health": (HEALTH,),
+    "users": ("users_view",),
+    "quarantine": (QUARANTINE,),
+    "discrepancies": (QUARANTINE,),
+    "missing": (ORPHANS,),
+    "solving": (SOLVE,),
+    "targets": ("objects_merge",),
+    "maintenance": ("maintenance_reconcile", ORPHANS, CLEANUP),
+    "audit": ("admin_audit_log_view",),
+    "banner": ("banner_manage",),
+    "settings": (SETTINGS,),
+}
+
 # Of a list.
 MAX_PAGE = 1000
 ANSWER_SECONDS = 5
@@ -102,6 +117,13 @@ class Setting:
     value: str
     description: str
     is_default: bool
+
+
+def sections(actor: Actor | None) -> list[str]:
+    """Return which of the `SECTIONS` somebody may look into; what is done there asks for itself again."""
+    if actor is None:
+        return []
+    return [name for name, permissions in SECTIONS.items() if any(map(actor.may, permissions))]
 
 
 def health(archive: Archive, actor: Actor) -> Health:

@@ -57,7 +57,7 @@ class Filters:
     privileges: int | None = None
     is_valid: bool | None = None
     columns: Mapping[str, object] = field(default_factory=dict)
-    spans: Spans = Spans()
+    spans: Spans = field(default_factory=Spans)
 
 
 @dataclass(frozen=True, slots=True)

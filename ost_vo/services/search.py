@@ -31,7 +31,7 @@ _COLUMNS = (
     "obs_publisher_did, path, run_name, target_name, dataproduct_type, exposure_type, filter_name, "
     'instrument_name, t_min, t_exptime, file_size, s_ra, s_dec, "privileges", is_valid'
 )
-_TARGET = "target_name, target_class, s_ra, s_dec"
+_TARGET = "target_id, target_name, target_class, s_ra, s_dec, tags, note"
 CALIBRATION_KINDS = ("dark", "bias", "flat")
 _NAMED = ("instrument_name", "filter_name", "readout_mode")
 CALIBRATION_VALUES = (

@@ -58,7 +58,7 @@ def products(
     columns: Sequence[str],
     equal: Mapping[str, object],
     *,
-    spans: Spans = Spans(),
+    spans: Spans | None = None,
     after: str | None,
     limit: int,
 ) -> list[dict[str, Any]]:
@@ -69,14 +69,15 @@ def products(
         settings: of the transaction: the context, the role, the time limit.
         columns: those to return.
         equal: column to the value that it must have, or to a list of such values.
-        spans: where values must lie.
+        spans: where values must lie; None for anywhere.
         after: the identifier that the rows follow.
         limit: the most rows to return.
 
     Raises:
         TransientFault: out of time; the database is going down.
     """
-    conditions = [_condition(column, value) for column, value in equal.items()]
+    spans = spans or Spans()
+    conditions: list[sql.Composable] = [_condition(column, value) for column, value in equal.items()]
     conditions += [sql.SQL(text) for name, text in _SPANS.items() if getattr(spans, name) is not None]
     if after is not None:
         conditions.append(sql.SQL("{} > %(after)s").format(sql.Identifier(_KEY)))

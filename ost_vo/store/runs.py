@@ -136,7 +136,9 @@ def files(
         limit: the most rows to return.
         after: t_min (infinity for none) and path of the file that they follow.
     """
-    conditions = [sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in equal]
+    conditions: list[sql.Composable] = [
+        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in equal
+    ]
     if after:
         conditions.append(sql.SQL("(coalesce(t_min, 'Infinity'), path) > (%(t_min)s, %(path)s)"))
     t_min, path = after or (None, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from ost_vo.web.pages import account, browsing, entrance, products, query
+from ost_vo.web.pages import account, administration, browsing, entrance, notes, products, query
 from ost_vo.web.pages.entrance import examples
 from ost_vo.web.pages.layout import HERE
 
@@ -23,6 +23,13 @@ routes = [
     Route("/product/publish", products.publish, methods=["POST"]),
     Route("/product/validity", products.set_validity, methods=["POST"]),
     Route("/product/delete", products.delete, methods=["POST"]),
+    Route("/notes/run", notes.write_of_run, methods=["POST"]),
+    Route("/notes/target", notes.write_of_target, methods=["POST"]),
+    Route("/tags", notes.tags_page),
+    Route("/tags/change", notes.change_tag, methods=["POST"]),
+    Route("/administration", administration.overview),
+    Route("/administration/{section}", administration.show),
+    Route("/administration/{section}/{action}", administration.act, methods=["POST"]),
     Route("/darks", browsing.darks_page),
     Route("/query", query.query_page),
     Route("/account", account.account_page),

@@ -12,8 +12,9 @@ from ost_vo.access.context import Context
 from ost_vo.faults import Fault, NotFoundFault, UsageFault
 from ost_vo.services import products, runs, search
 from ost_vo.services.archive import Archive
+from ost_vo.services.notes import RUN_PERMISSIONS, TARGET_PERMISSIONS
 from ost_vo.services.products import Filters
-from ost_vo.web.pages import layout, plots
+from ost_vo.web.pages import layout, notes, plots
 
 _RUNS = 50
 # What the night's conditions are plotted from: column of ost.products, and its name with the unit.
@@ -32,8 +33,9 @@ async def runs_page(request: Request) -> Response:
     archive: Archive = request.app.state.archive
     context = await layout.context_of(request)
     text, cursor = request.query_params.get("text", ""), request.query_params.get("cursor")
-    page = await run_in_threadpool(runs.page, archive, context, text, cursor, _RUNS)
-    return await layout.render(request, "runs.html", page=page, text=text)
+    tag = request.query_params.get("tag") or None
+    page = await run_in_threadpool(runs.page, archive, context, text, cursor, _RUNS, tag=tag)
+    return await layout.render(request, "runs.html", page=page, text=text, tag=tag)
 
 
 async def run_page(request: Request) -> Response:
@@ -66,6 +68,7 @@ async def run_page(request: Request) -> Response:
         choices={key: values for key, values in choices.items() if len(values) > 1 or key in narrowed},
         conditions=conditions,
         is_cut=len(every) == runs.MAX_FILES,
+        **await notes.forms(request, context, RUN_PERMISSIONS),
     )
 
 
@@ -88,7 +91,13 @@ async def target_page(request: Request) -> Response:
     except NotFoundFault as fault:
         return await layout.render(request, "fault.html", 404, fault=fault)
     return await layout.render(
-        request, "target.html", target=target, files=files[: search.MAX_FOUND], most=search.MAX_FOUND
+        request,
+        "target.html",
+        target=target,
+        tags=target["tags"].split(",") if target["tags"] else [],
+        files=files[: search.MAX_FOUND],
+        most=search.MAX_FOUND,
+        **await notes.forms(request, context, TARGET_PERMISSIONS),
     )
 
 

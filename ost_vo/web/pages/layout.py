@@ -14,7 +14,8 @@ from starlette.responses import Response
 from starlette.templating import Jinja2Templates
 
 from ost_vo.access.context import HIGHEST, LOWEST, Context
-from ost_vo.services import projects
+from ost_vo.faults import TransientFault
+from ost_vo.services import administration, banner, projects
 from ost_vo.services.archive import Archive
 from ost_vo.vo.parameters import Parameters
 from ost_vo.web import authentication
@@ -54,6 +55,10 @@ async def render(request: Request, template: str, status: int = 200, **values: A
     frame: dict[str, Any] = {"context": None}
     if actor is not None:
         frame = await run_in_threadpool(_frame, archive, request)
+    try:
+        said = await run_in_threadpool(banner.get, archive.accounts_database)
+    except TransientFault:
+        said = None  # a page that says why it cannot be shown needs no banner
     language = language_of(request)
     shared = {
         "base": base_url(request),
@@ -61,6 +66,8 @@ async def render(request: Request, template: str, status: int = 200, **values: A
         "facility": archive.settings.facility,
         "settings": archive.settings,
         "actor": actor,
+        "banner": said,
+        "sections": administration.sections(actor),
         "language": language,
         "_": translator(language),
         "path": request.url.path,
