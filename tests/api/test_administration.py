@@ -185,8 +185,8 @@ def test_plates_are_solved_again(blues: Blues, call: Call) -> None:
     dsn = blues.service.settings.dsn("postgres")
     execute(
         dsn,
-        "INSERT INTO archive.analyses (product_id, kind, settings, sha256, state)"
-        " SELECT product_id, 'solution', 'x', sha256, 'failed' FROM archive.products"
+        "INSERT INTO archive.analyses (product_id, kind, settings, sha256, state, reason)"
+        " SELECT product_id, 'solution', 'x', sha256, 'failed', 'No stars.' FROM archive.products"
         " WHERE path = 'blues/raw1';"
         " DELETE FROM archive.analysis_queue",
     )

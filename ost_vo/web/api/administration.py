@@ -66,7 +66,9 @@ class Numbers(BaseModel):
     """What the database tells."""
 
     jobs: list[PhaseCount]
-    queue_seconds: float = Field(description="How long the first job in the queue has waited [s].")
+    queue_seconds: dict[str, float] = Field(
+        description="By the kind of job: how long the first one in the queue has waited [s]."
+    )
     products: int = Field(description="About how many there are.")
     quarantine: int = Field(description="Files that could not be ingested.")
     ingest_lag_seconds: float | None = Field(
@@ -241,7 +243,7 @@ def get_health(archive: ArchiveOf, actor: User) -> Health:
                 PhaseCount(kind=kind, phase=phase, jobs=count)
                 for (kind, phase), count in numbers.jobs.items()
             ],
-            queue_seconds=numbers.queue_seconds,
+            queue_seconds=dict(numbers.queue_seconds),
             products=numbers.products,
             quarantine=numbers.quarantine,
             ingest_lag_seconds=numbers.ingest_lag_seconds,

@@ -25,7 +25,7 @@ class Scoped(BaseModel):
     context_project: str | None = Field(
         None,
         alias=PROJECT,
-        max_length=64,
+        pattern=r"^[A-Za-z0-9_.-]{0,64}$",
         description="Project whose level 2 the answer covers, of which you are a member; - for all of yours.",
     )
     context_privileges: str | None = Field(

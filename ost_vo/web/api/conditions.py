@@ -39,24 +39,27 @@ class Conditions:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] == "http" and scope["method"] in _TAGGED_METHODS:
-            send = _Tagging(send, Headers(scope=scope), is_get=scope["method"] == "GET")
+        if scope["type"] == "http":
+            send = _Tagging(send, Headers(scope=scope), scope["method"])
         await self._app(scope, receive, send)
 
 
 class _Tagging:
     """What one answer is sent through: its beginning waits for the body."""
 
-    def __init__(self, send: Send, request: Headers, *, is_get: bool) -> None:
+    def __init__(self, send: Send, request: Headers, method: str) -> None:
         self._send = send
         self._request = request
-        self._is_get = is_get
+        self._method = method
         self._start: Message | None = None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            if message["status"] == 200 and headers.get("Content-Type", "").startswith(JSON):
+            # No browser takes words of others in an answer for a page.
+            headers.setdefault("X-Content-Type-Options", "nosniff")
+            is_json = headers.get("Content-Type", "").startswith(JSON)
+            if message["status"] == 200 and is_json and self._method in _TAGGED_METHODS:
                 self._start = message
                 return
         elif self._start is not None:
@@ -72,7 +75,7 @@ class _Tagging:
         coding = preferred(self._request.get("accept-encoding", ""))
         headers["ETag"] = f'"{root}-{coding}"' if coding else f'"{root}"'
         headers.setdefault("Cache-Control", "no-cache")
-        if self._is_get and _names(self._request.get("if-none-match", ""), root):
+        if self._method == "GET" and _names(self._request.get("if-none-match", ""), root):
             start["status"] = 304
             for name in ("Content-Length", "Content-Type"):
                 del headers[name]

@@ -181,6 +181,7 @@ def _solving(desk: Desk) -> dict[str, Any]:
 
 
 def _targets(desk: Desk) -> dict[str, Any]:
+    desk.actor.require(targets.MERGE)
     page = targets.page(
         desk.archive, desk.context, desk.actor, Filters(is_unresolved=True), desk.number(), _ROWS
     )
