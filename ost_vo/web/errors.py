@@ -10,6 +10,7 @@ import re
 from http import HTTPStatus
 
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -120,6 +121,16 @@ async def fault_response(request: Request, error: Exception) -> Response:
     if path.startswith("/api/"):
         return await fault_as_problem(request, error)
     return await fault_as_text(request, error)
+
+
+async def status_response(request: Request, error: Exception) -> Response:
+    """Answer where there is no endpoint, or none of that method: below /api/ with problem details."""
+    assert isinstance(error, HTTPException)
+    if not request.url.path.startswith("/api/"):
+        return PlainTextResponse(error.detail, error.status_code, error.headers)
+    kind = faults.NotFoundFault if error.status_code == 404 else faults.Fault
+    fault = kind(f"{error.detail}.", "/api/v1/openapi.json says what there is.")
+    return problem(error.status_code, fault, dict(error.headers or {}))
 
 
 def _fault(request: Request, error: Exception) -> faults.Fault:

@@ -100,6 +100,11 @@ def test_a_connection_goes_on_after_an_answer_without_content(blues: Blues) -> N
             assert "Content-Type" not in response.headers
 
 
+@pytest.mark.parametrize("path", ["/api/nothing", "/api/runs/nothing"])
+def test_what_is_not_there_is_a_problem_everywhere_below_api(service: Service, path: str) -> None:
+    problem(requests.get(f"{service.url}{path}", timeout=30), 404)
+
+
 def test_405_names_all_methods_of_an_address(service: Service) -> None:
     response = requests.post(f"{service.url}/api/v1/projects/OST", timeout=30)
     assert response.status_code == 405
