@@ -16,8 +16,8 @@ from schemathesis.specs.openapi import checks as openapi_checks
 from tests.blues import PASSWORD, Blues
 from tests.conftest import execute
 
-# Requests of each operation and kind.
-EXAMPLES = 2
+# Requests of each operation: good ones, and with a token bad ones.
+EXAMPLES = {GenerationMode.POSITIVE: 2, GenerationMode.NEGATIVE: 1}
 # What a request may not combine, and what there must be of what it names, no schema can say.
 NOT_SAID = [openapi_checks.positive_data_acceptance]
 # Wrong guesses of a password count against everybody who comes from here.
@@ -64,12 +64,13 @@ def test_the_document_is_true(blues: Blues, token: str, is_known: bool) -> None:
             session.headers["Authorization"] = f"Bearer {token}"
         for result in schemathesis.openapi.from_dict(document).get_all_operations():
             operation = result.ok()
-            if operation.path in LEFT_OUT:
+            # Anonymous callers may only look.
+            if operation.path in LEFT_OUT or not (is_known or operation.method.upper() == "GET"):
                 continue
-            for mode in GenerationMode:
+            for mode in EXAMPLES if is_known else (GenerationMode.POSITIVE,):
 
                 @settings(
-                    max_examples=EXAMPLES,
+                    max_examples=EXAMPLES[mode],
                     derandomize=True,
                     database=None,
                     deadline=None,
@@ -93,4 +94,4 @@ def test_the_document_is_true(blues: Blues, token: str, is_known: bool) -> None:
                     # Nothing can be wrong with a request that takes nothing.
                     assert mode is GenerationMode.NEGATIVE
     assert not found, "\n\n".join(found)
-    assert made > 100
+    assert made > (100 if is_known else 20)
