@@ -23,6 +23,7 @@ ETC = REPOSITORY / "etc"
 UNITS = sorted(path.name for path in (ETC / "systemd").iterdir() if path.is_file())
 # systemd's own measure, from 0 to 10.
 EXPOSURE = 2.0
+DROP_IN = ETC / "systemd" / "ost-vo-.service.d"
 
 
 def test_the_settings_file_is_what_the_code_writes() -> None:
@@ -86,6 +87,21 @@ def test_services_are_closed_up(units: Path) -> None:
     hardening = (ETC / "systemd" / "ost-vo-.service.d" / "hardening.conf").read_text()
     for line in ("ProtectSystem=strict", "NoNewPrivileges=yes", "ReadOnlyPaths=/srv/ost/data"):
         assert f"\n{line}\n" in hardening
+
+
+def test_no_unit_sets_what_is_set_for_all() -> None:
+    """A drop-in is read after the unit, so that the unit's own would be without effect, or joined to it."""
+    for_all = set(re.findall(r"^(\w+)=", (DROP_IN / "hardening.conf").read_text(), re.MULTILINE))
+    joined = {"Environment", "EnvironmentFile", "PartOf"}
+    for name in UNITS:
+        own = set(re.findall(r"^(\w+)=", (ETC / "systemd" / name).read_text(), re.MULTILINE))
+        assert own & for_all <= joined, name
+        if name.endswith(".service"):
+            assert "RestrictAddressFamilies" in own, name
+            assert ("Restart" in own) != ("oneshot" in (ETC / "systemd" / name).read_text()), name
+    # Drop-ins are read in the order of their names, whichever directory they are in.
+    later = [path.name for path in (ETC / "systemd").glob("ost-vo-?*.service.d/*.conf")]
+    assert all(name > "hardening.conf" for name in later)
 
 
 def test_units_call_commands_that_there_are() -> None:
