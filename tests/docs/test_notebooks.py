@@ -1,7 +1,8 @@
-"""The notebooks run, as somebody with the archive's address and an account runs them."""
+"""The notebooks and the first lines of Python run, as somebody with the archive's address runs them."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -9,6 +10,7 @@ import pytest
 from nbclient import NotebookClient
 
 from tests.blues import PASSWORD, PROJECT, Blues
+from tests.conftest import Service
 from tests.docs.conftest import DOCS
 
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
@@ -34,6 +36,15 @@ def test_a_notebook_runs(path: Path, jupyter: Path, blues: Blues, monkeypatch: p
     shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert shown
     assert not [output for output in shown if output.get("name") == "stderr"]
+
+
+@pytest.mark.parametrize("document", ["../README.md", "astronomers.md"])
+def test_the_first_lines_of_python_run(
+    document: str, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = re.findall(r"```python\n(.*?)```", (DOCS / document).read_text(), re.DOTALL)[0]
+    exec(compile(code.replace("http://127.0.0.1:8000", service.url), document, "exec"), {})
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -87,6 +87,6 @@ def test_every_address_of_the_archive_is_in_the_list(tmp_path: Path) -> None:
 def test_queries_are_valid_adql(document: Path) -> None:
     text = (DOCS / document).read_text()
     queries = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
-    queries += [query for _, query in re.findall(r"""\((["'])(SELECT .*?)\1\)""", text)]
+    queries += [query for _, query in re.findall(r"""\(\s*(["'])(SELECT .*?)\1\s*\)""", text)]
     for query in queries:
         adql.check(query)
