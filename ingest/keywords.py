@@ -27,7 +27,7 @@ class Keywords:
     """
 
     def __init__(self, headers: Sequence[fits.Header]) -> None:
-        # What is there is looked up in a set: most of what is asked for is not, which astropy takes long to say.
+        # Looked up in a set: most of what is asked for is not there, and astropy is slow to say so.
         self._headers = [(header, frozenset(map(str.upper, header))) for header in headers]
         self._remarks: dict[Remark, None] = {}
 

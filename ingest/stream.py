@@ -10,7 +10,7 @@ from ingest.unpacking import Unreadable, unpacker
 __all__ = ["CHUNK_BYTES", "MAX_UNPACKED_BYTES", "Stream", "Unreadable"]
 
 CHUNK_BYTES = 1 << 20
-# Read at a time: what is hashed while it is still in the processor's cache takes little more than half as long.
+# Read at a time: what is hashed while it is still in the processor's cache takes half as long.
 _READ_BYTES = 1 << 18
 # The largest camera here makes frames of 122 MB; what unpacks to more than this is no camera frame.
 MAX_UNPACKED_BYTES = 2 << 30
