@@ -44,6 +44,9 @@ LOOKED_THROUGH = {
 SHOWS_NO_PRODUCT = {
     "/": "the latest runs, by what /api/v1/runs asks",
     "/runs": "the same; tests/pages",
+    "/overview": "numbers, by what /api/v1/holdings asks",
+    "/cart": "the caller's own jobs, by the functions of /downloads; tests/pages",
+    "/cart/{job_id}": "the same",
     "/language": "nothing",
     "/notes/run": "what /runs/{name} shows; tests/pages/test_administration.py",
     "/notes/target": "what /targets/{name} shows; the same",
@@ -132,6 +135,8 @@ SHOWS_NO_PRODUCT = {
     "/api/v1/products/lineage": "identifiers, from ost.lineage; test_projects.py",
     "/api/v1/tags": "names of tags of visible runs and targets; tests/api/test_tags.py looks through it",
     "/api/v1/tags/{name}": "the same",
+    "/api/v1/holdings": "numbers; tests/pages/test_holdings.py looks through it",
+    "/api/v1/holdings/sky": "the same",
     "/api/v1/targets": "targets; tests/targets",
     "/api/v1/targets/{target_id}": "the same",
     "/api/v1/targets/{target_id}/aliases": "nothing; tests/targets",
