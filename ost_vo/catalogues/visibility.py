@@ -84,7 +84,7 @@ def night(site: Site, moment: float, targets: Sequence[Place]) -> Night:
     turn = site.longitude / 360
     noon = math.floor(moment + turn - 0.5) + 0.5 - turn
     observer = _Observer(site, noon)
-    times = noon + np.arange(round(1 / _STEP) + 1) * _STEP
+    times: _Times = np.asarray(noon + np.arange(round(1 / _STEP) + 1) * _STEP, dtype=np.float64)
     sun = observer.altitudes(observer.moving(ephem.Sun(), times), times)
     down = np.flatnonzero(sun < _HORIZON)
     if len(down):
