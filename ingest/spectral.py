@@ -10,20 +10,17 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from astropy import constants, units
 from astropy.io import fits
 
 from ingest.headers import Unit
 from ingest.keywords import Keywords
 from ost_vo.vo.wcscards import text_of, value_of
 
-if TYPE_CHECKING:
-    from astropy.units import UnitBase
-
-_C = 299_792_458.0  # m/s
-_H = 6.626_070_15e-34  # J s; both exact (SI brochure, 9th edition)
+_C = float(constants.c.value)  # m/s
+_H = float(constants.h.value)  # J s
 _BRACKETED = re.compile(r"[\[(]\s*([^\])]+?)\s*[\])]\s*$")
 _IRAF_UNITS = re.compile(r"units=([A-Za-z]+)")
 _SPECTRAL_WORDS = re.compile(r"^(wave|lambda|wavelen\w*|wavelength\b.*|freq\w*|lam)$", re.IGNORECASE)
@@ -87,8 +84,7 @@ def table_axis(unit: Unit, read: Callable[[], fits.FITS_rec]) -> SpectralAxis:
         return SpectralAxis(0, None, None, 0)
     rows = read()
     values = _values(rows, name)
-    unit_of_values = _parsed(unit_name)
-    factor = _in_metres(unit_of_values) if unit_of_values is not None else None
+    factor = _in_metres(units.Unit(_UNIT_NAMES.get(unit_name.upper(), unit_name), parse_strict="silent"))
     if factor is None or not values.size:
         return SpectralAxis(0, None, None, int(values.size))
     return SpectralAxis(
@@ -96,42 +92,34 @@ def table_axis(unit: Unit, read: Callable[[], fits.FITS_rec]) -> SpectralAxis:
     )
 
 
-def _kind(header: fits.Header, number: int) -> tuple[str, UnitBase] | None:
+def _kind(header: fits.Header, number: int) -> tuple[str, units.UnitBase] | None:
     """Return (spectral type of FITS or '' for a plain wavelength, unit) of an axis; None: not spectral."""
     ctype = text_of(header, f"CTYPE{number}").upper()
     kind = ctype[:4].strip("-")
-    plain = _BRACKETED.sub("", ctype).strip()
-    if kind not in _DEFAULT_UNITS and plain not in _LINEAR_TYPES:
-        return None
     unit = _unit(header, number, ctype)
     if kind in _DEFAULT_UNITS:
-        return kind, unit if unit is not None else _parsed(_DEFAULT_UNITS[kind])
-    if unit is not None and _in_metres(unit) is not None:
-        return ("FREQ" if unit.is_equivalent("Hz") else ""), unit
+        return kind, unit if unit is not None else units.Unit(_DEFAULT_UNITS[kind])
+    plain = _BRACKETED.sub("", ctype).strip()
+    if plain in _LINEAR_TYPES and unit is not None and _in_metres(unit) is not None:
+        return ("FREQ" if unit.is_equivalent(units.Hz) else ""), unit
     return None
 
 
-def _unit(header: fits.Header, number: int, ctype: str) -> UnitBase | None:
+def _unit(header: fits.Header, number: int, ctype: str) -> units.UnitBase | None:
     """Return an axis' unit, from CUNIT, from brackets in CTYPE (MIDAS), or from WAT cards (IRAF)."""
     text = text_of(header, f"CUNIT{number}")
     if not text and (match := _BRACKETED.search(ctype)):
         text = match[1]
     if not text and (match := _IRAF_UNITS.search(text_of(header, f"WAT{number}_001"))):
         text = match[1]
-    return _parsed(text) if text else None
-
-
-def _parsed(name: str) -> UnitBase | None:
-    """Return a unit, None for what is none."""
-    # Imported here: it takes half a second, and most files are ingested without.
-    from astropy import units
-
-    unit = units.Unit(_UNIT_NAMES.get(name.upper(), name), parse_strict="silent")
+    if not text:
+        return None
+    unit = units.Unit(_UNIT_NAMES.get(text.upper(), text), parse_strict="silent")
     return None if isinstance(unit, units.UnrecognizedUnit) else unit
 
 
 def _edges(
-    header: fits.Header, number: int, kind: tuple[str, UnitBase], length: int, keywords: Keywords
+    header: fits.Header, number: int, kind: tuple[str, units.UnitBase], length: int, keywords: Keywords
 ) -> tuple[float | None, float | None]:
     """Return the wavelengths [m] at the outer edges of the first and the last pixel."""
     name, unit = kind
@@ -151,7 +139,7 @@ def _edges(
     return _ordered(*(convert(end) for end in ends))
 
 
-def _converter(name: str, unit: UnitBase, keywords: Keywords) -> Callable[[float], float] | None:
+def _converter(name: str, unit: units.UnitBase, keywords: Keywords) -> Callable[[float], float] | None:
     """Return the function from a value on the axis to a wavelength [m] (FITS 4.0, section 8.4, table 25)."""
     if name in ("VRAD", "VOPT", "VELO", "FELO"):
         return _from_velocity(name, unit, keywords)
@@ -161,7 +149,7 @@ def _converter(name: str, unit: UnitBase, keywords: Keywords) -> Callable[[float
     return _in_metres(unit)
 
 
-def _from_velocity(name: str, unit: UnitBase, keywords: Keywords) -> Callable[[float], float] | None:
+def _from_velocity(name: str, unit: units.UnitBase, keywords: Keywords) -> Callable[[float], float] | None:
     frequency = keywords.number("RESTFRQ", "RESTFREQ", low=1.0)
     rest = keywords.number("RESTWAV", low=1e-12) or (_C / frequency if frequency else None)
     if rest is None or not unit.is_equivalent("m/s"):
@@ -179,12 +167,12 @@ def _from_velocity(name: str, unit: UnitBase, keywords: Keywords) -> Callable[[f
     return wavelength
 
 
-def _in_metres(unit: UnitBase) -> Callable[[float], float] | None:
+def _in_metres(unit: units.UnitBase) -> Callable[[float], float] | None:
     """Return the function from a value in a unit of length, frequency, energy or wave number to metres."""
-    if unit.is_equivalent("m"):
-        metres = float(unit.to("m"))
+    if unit.is_equivalent(units.m):
+        metres = float(unit.to(units.m))
         return lambda value: value * metres
-    for reference, constant in (("Hz", _C), ("J", _H * _C), ("m-1", 1.0)):
+    for reference, constant in ((units.Hz, _C), (units.J, _H * _C), (units.m**-1, 1.0)):
         if unit.is_equivalent(reference):
             factor = constant / float(unit.to(reference))
             return lambda value: factor / value if value else math.nan
@@ -223,13 +211,16 @@ def _spectral_column(header: fits.Header) -> tuple[str, str] | None:
 
 
 def _is_numeric(form: str) -> bool:
-    """Whether a column format (FITS 4.0, sections 7.2.1 and 7.3.1) is one of real numbers or integers."""
-    return re.match(r"\s*\d*[BIJKEDF]", form) is not None
+    """Whether a column format (FITS 4.0, sections 7.2.1, 7.3.1, 7.3.5) is one of real numbers or integers."""
+    return re.match(r"\s*\d*[PQ]?[BIJKEDF]", form) is not None
 
 
 def _values(rows: fits.FITS_rec, name: str) -> np.ndarray:
     """Return the wavelengths or frequencies; IUE gives the first one, a step (DELTAW) and a number (NPTS)."""
-    values = np.asarray(rows[name], dtype=float).ravel()
+    stored = rows[name]
+    # Of variable length, each row's are an array of their own.
+    whole = np.concatenate([[], *map(np.ravel, stored)]) if stored.dtype == object else stored
+    values = np.asarray(whole, dtype=float).ravel()
     names = {column.upper() for column in rows.names}
     if len(rows) == 1 and {"DELTAW", "NPTS"} <= names:
         values = values[:1] + np.arange(int(rows["NPTS"][0])) * float(rows["DELTAW"][0])

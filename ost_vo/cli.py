@@ -13,7 +13,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ost_vo.commands import analysis, backup, disk, overrides, people, projects, publication, targets
+from ost_vo.commands import analysis, backup, disk, jobs, overrides, people, projects, publication, targets
 from ost_vo.commands.acting import err, out
 from ost_vo.commands.doctor import doctor
 from ost_vo.commands.registry import registry
@@ -196,6 +196,7 @@ for name, group in (
     ("target", targets.target),
     ("override", overrides.override),
     ("registry", registry),
+    ("jobs", jobs.jobs),
 ):
     app.add_typer(group, name=name)
 for command in (
@@ -210,6 +211,7 @@ for command in (
     analysis.analyse,
     disk.reconcile,
     disk.missing,
+    disk.file_events,
     disk.not_runs,
     disk.rename_run,
     doctor,

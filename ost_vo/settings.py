@@ -141,8 +141,14 @@ class Settings(BaseSettings):
         4, ge=1, le=64, description="Cutouts that one web process makes at a time; each is kept in memory."
     )
     cutout_job_cutouts: int = Field(20_000, ge=1, description="Cutouts that one job may make.")
+    cutout_job_slots: int = Field(
+        2, ge=1, le=64, description="Such jobs that one process runs at a time, in places of their own."
+    )
     job_slots: int = Field(
-        2, ge=1, le=64, description="Jobs that one web process, or all workers of the broker, run at a time."
+        2,
+        ge=1,
+        le=64,
+        description="Queries that one web process, or the broker's worker, runs at a time as jobs.",
     )
     job_seconds: int = Field(
         3600, ge=1, description="Execution duration of a job that asks for no other [s]."
@@ -175,6 +181,9 @@ class Settings(BaseSettings):
         2, ge=1, description="Downloads of anonymous callers from one address that may be so."
     )
     download_jobs: int = Field(20, ge=1, description="Downloads of all callers that may be so.")
+    download_slots: int = Field(
+        2, ge=1, le=64, description="Downloads that one process prepares at a time, in places of their own."
+    )
     download_spare_bytes: int = Field(
         1_073_741_824,
         ge=0,

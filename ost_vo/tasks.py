@@ -18,11 +18,14 @@ from celery import Celery, signals
 from celery.schedules import crontab
 from kombu.exceptions import OperationalError
 
+from ost_vo.services import policies
 from ost_vo.services.archive import Archive
 from ost_vo.services.engine import Engine
 from ost_vo.services.execution import Executor
-from ost_vo.services.worker import EXECUTORS
+from ost_vo.services.places import Places
+from ost_vo.services.worker import EXECUTORS, Dispatch
 from ost_vo.settings import Settings
+from ost_vo.store.jobs import JobStore
 from ost_vo.vo import binary2, tabledata
 
 log = structlog.get_logger(__name__)
@@ -32,6 +35,8 @@ NIGHTLY = "ost_vo.nightly"
 # That of the observatory, as in everything that people schedule.
 ZONE = "Europe/Berlin"
 QUEUE = "ost_vo.jobs"
+# How long a process of the worker may take to start [s].
+START_SECONDS = 60.0
 # How long a connection to Redis may take [s].
 CONNECT_SECONDS = 2
 
@@ -46,6 +51,8 @@ def create(settings: Settings) -> Celery:
         task_ignore_result=True,
         # A job may take hours: no worker takes one while it is busy with another.
         worker_prefetch_multiplier=1,
+        # A busy machine takes longer than Celery's 4 s to connect and to load what is compiled.
+        worker_proc_alive_timeout=START_SECONDS,
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
         broker_transport_options={"socket_connect_timeout": CONNECT_SECONDS},
@@ -53,12 +60,15 @@ def create(settings: Settings) -> Celery:
     return app
 
 
-def dispatcher(settings: Settings) -> Callable[[str], None]:
+def dispatcher(settings: Settings) -> Dispatch:
     """Return what tells the workers that a job is QUEUED."""
     app = create(settings)
     # A request must not wait for Redis: the job is in the database, and a reminder follows.
     app.conf.broker_transport_options |= {"max_retries": 0, "socket_timeout": CONNECT_SECONDS}
+    return _sender(app)
 
+
+def _sender(app: Celery) -> Dispatch:
     def dispatch(job_id: str) -> None:
         try:
             app.send_task(TASK, [job_id], retry=False)
@@ -71,17 +81,20 @@ def dispatcher(settings: Settings) -> Callable[[str], None]:
 def work(
     settings: Settings,
     executors: Mapping[str, Executor] = EXECUTORS,
+    own: Mapping[str, int] | None = None,
     nightly: Callable[[], object] | None = None,
 ) -> None:
-    """Run jobs in ``job_slots`` processes until ended.
+    """Run jobs until ended, in as many processes as there are places for jobs of all kinds.
 
     Args:
         settings: of the installation.
         executors: what runs each kind of job.
+        own: how many places each kind has that shares none; as the settings say if None.
         nightly: what is done at the times of day of ``watch_reconcile_at``, one worker at a time.
     """
     app = create(settings)
-    process = _Process(settings, executors)
+    places = Places(executors, settings.job_slots, policies.places(settings) if own is None else own)
+    process = _Process(settings, executors, places, _sender(app))
     app.task(name=TASK)(process.run)
     if nightly:
         schedule(app, settings, nightly)
@@ -90,7 +103,7 @@ def work(
     app.worker_main(
         [
             "worker",
-            f"--concurrency={settings.job_slots}",
+            f"--concurrency={places.count}",
             "--loglevel=WARNING",
             "--without-gossip",
             "--without-mingle",
@@ -132,9 +145,13 @@ def _end_with_parent(**_: Any) -> None:
 class _Process:
     """What lives as long as one process of a worker."""
 
-    def __init__(self, settings: Settings, executors: Mapping[str, Executor]) -> None:
+    def __init__(
+        self, settings: Settings, executors: Mapping[str, Executor], places: Places, dispatch: Dispatch
+    ) -> None:
         self._settings = settings
         self._executors = executors
+        self._places = places
+        self._dispatch = dispatch
         self._archive: Archive | None = None
         self._engine: Engine | None = None
 
@@ -154,6 +171,24 @@ class _Process:
             self._archive.close()
 
     def run(self, job_id: str) -> str | None:
-        """Run a job; return the phase in which it is then, None if there is no such job."""
+        """Run the job of this one's kind that waits longest, if there is a place for it.
+
+        Where there is none, whoever leaves a place looks for the job.
+
+        Returns:
+            The phase in which the job is then, None if there is no such job.
+        """
         assert self._engine is not None
-        return self._engine.worker.run(job_id)
+        assert self._archive is not None
+        store = JobStore(self._archive.jobs_database)
+        job = store.get(job_id)
+        if job is None or job.kind not in self._executors:
+            return None
+        kinds = self._places.beside(job.kind)
+        with self._places.taken(job.kind) as has_place:
+            if has_place:
+                self._engine.worker.run_next(kinds)
+        if has_place and (waiting := store.first_in_queue(kinds)):
+            self._dispatch(waiting)
+        job = store.get(job_id)
+        return job.phase if job else None

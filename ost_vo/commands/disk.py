@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ost_vo.commands.acting import err, out
+from ost_vo.commands.acting import err, out, show
 from ost_vo.faults import UsageFault
 from ost_vo.settings import Settings
 
@@ -63,6 +63,38 @@ def missing() -> None:
             since = f"{product.since:%Y-%m-%d %H:%M}"
             table.add_row(product.path, str(product.size), since, product.identifier)
     out.print(table if table.row_count else "No file is missing.")
+
+
+def file_events(
+    forget: Annotated[
+        list[str] | None, typer.Option(help="Path of a file whose events are seen to; once or several times.")
+    ] = None,
+) -> None:
+    """List files that were missing, changed or unreadable when somebody wanted them, the latest first."""
+    import psycopg2
+
+    from ost_vo.store import file_events as store
+
+    with closing(psycopg2.connect(Settings().dsn("ost_ingest"))) as connection:
+        if forget:
+            out.print(f"{store.forget(connection, forget)} events are forgotten.")
+            return
+        rows = [
+            (
+                event.path,
+                event.problem,
+                event.detail,
+                event.times,
+                f"{event.first_seen:%Y-%m-%d %H:%M}",
+                f"{event.last_seen:%Y-%m-%d %H:%M}",
+            )
+            for event in store.events(connection)
+        ]
+    show(
+        ("path", "problem", "what", "times", "first", "last"),
+        rows,
+        "All files were as the archive knows them.",
+    )
 
 
 def rename_run(

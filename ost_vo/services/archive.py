@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from ost_vo import meters
 from ost_vo.access.context import Context
+from ost_vo.services import policies
 from ost_vo.settings import Settings
 from ost_vo.store import schema, tap_schema
 from ost_vo.store.connections import Database
@@ -96,7 +97,8 @@ class Archive:
         database = Database(settings.pooled_dsn("ost_web"), settings.connections)
         with database.connection() as connection:
             schema.check(connection)
-        jobs_database = Database(settings.pooled_dsn("ost_web"), settings.job_slots + JOB_CONTROL_CONNECTIONS)
+        places = policies.all_places(settings)
+        jobs_database = Database(settings.pooled_dsn("ost_web"), places + JOB_CONTROL_CONNECTIONS)
         accounts_database = Database(settings.pooled_dsn("ost_accounts"), ACCOUNTS_CONNECTIONS)
         return cls(
             settings, database, jobs_database, accounts_database, Published(database), datetime.now(UTC)

@@ -123,7 +123,7 @@ class Source:
         self._limits.check_time()
         pixels = ", ".join(f"{start + 1}:{end}" for start, end in box)
         lines = [*history, f"Pixels {pixels} of {' x '.join(map(str, image.shape))}"]
-        cards = [*fitscards.cut_out(image.cards, box), *fitscards.history(lines)]
+        cards = [*image.whole_header.part(box), *fitscards.history(lines)]
         # One row of wide tiles is the usual case; a tile as large as the image is not refused for that.
         check_size(image.read_size(box) // 4, self._limits)
         return Piece(cards, image.pixels(box))

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ost_vo.faults import Fault
-from ost_vo.services import registry
+from ost_vo.services import policies, registry
 from ost_vo.services.archive import ACCOUNTS_CONNECTIONS, JOB_CONTROL_CONNECTIONS, Archive
 from ost_vo.settings import Settings, is_loopback
 from ost_vo.store import alarms, diagnosis, site
@@ -105,8 +105,9 @@ def _needed_connections(settings: Settings) -> int:
     # Besides its pools, each listens for news of jobs.
     if settings.pooler:
         return settings.web_processes
-    each = settings.connections + settings.job_slots + JOB_CONTROL_CONNECTIONS + ACCOUNTS_CONNECTIONS + 1
-    return each * (settings.web_processes + (settings.job_slots if settings.broker else 0))
+    places = policies.all_places(settings)
+    each = settings.connections + places + JOB_CONTROL_CONNECTIONS + ACCOUNTS_CONNECTIONS + 1
+    return each * (settings.web_processes + (places if settings.broker else 0))
 
 
 def _unreachable(fault: Fault) -> Finding:
@@ -195,7 +196,7 @@ def _publisher(settings: Settings) -> Iterator[Finding]:
 
 
 def _broker(settings: Settings) -> Iterator[Finding]:
-    """Look for Redis, and there for the channels that Celery's workers, and nobody else, listen on."""
+    """Look for Redis, and there for the channel that Celery's workers listen on."""
     if not settings.broker:
         return
     path = settings.sockets / "redis.sock"
@@ -203,14 +204,14 @@ def _broker(settings: Settings) -> Iterator[Finding]:
         client.settimeout(ANSWER_SECONDS)
         try:
             client.connect(str(path))
-            client.sendall(b"PUBSUB NUMPAT\r\n")
+            client.sendall(b"PUBSUB CHANNELS *.celery.pidbox\r\n")
             answer = client.recv(64)
         except OSError as error:
             answer = str(error).encode()
-    if not answer.startswith(b":"):
+    if not answer.startswith(b"*"):
         problem = f"{path} does not answer: {answer.decode(errors='replace').strip()}."
         yield Finding("Redis", problem, f"See {settings.state / 'log' / 'redis.log'}.")
-    elif answer.startswith(b":0"):
+    elif answer.startswith(b"*0"):
         log = settings.state / "log" / "worker.log"
         yield Finding("workers", "None waits for jobs at Redis.", f"Start `ost-vo work`; see {log}.")
 

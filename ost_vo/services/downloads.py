@@ -9,7 +9,6 @@ Source: UWS 1.1 section 2.1 (objects).
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import shutil
 import time
@@ -25,7 +24,7 @@ from ost_vo.services.archive import Archive
 from ost_vo.services.archiving import DeflatedZip, Digests, Nowhere, Sink, UnreadableError, ZstandardTar
 from ost_vo.services.contexts import base_url
 from ost_vo.services.download_plan import ARCHIVE, DOCUMENTS, PLAN, Form, Plan, PlannedFile, form_of
-from ost_vo.services.execution import Execution
+from ost_vo.services.execution import DISK_FULL, Execution
 from ost_vo.services.files import Download
 from ost_vo.services.manifest import CHANGED, OK, UNREADABLE, Line, Manifest, checksums, script
 from ost_vo.services.progress import Progress
@@ -46,7 +45,6 @@ _MEDIA_TYPES = {
 }
 # Unreadable files that a message names.
 _NAMED = 5
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def execute(archive: Archive, execution: Execution) -> list[Result]:
@@ -62,7 +60,7 @@ def execute(archive: Archive, execution: Execution) -> list[Result]:
     try:
         return _Making(archive, execution).results()
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in DISK_FULL:
             raise _disk_full() from error
         log.error("download not written", job=execution.job.id, reason=error.strerror)
         raise FatalFault("The archive cannot write this download.", "The operators can see why.") from error
@@ -145,6 +143,8 @@ class _Making:
     def _note(self, product: Product, download: Download, digests: Digests) -> None:
         status = download.status
         is_same = digests.sha256 == product.sha256
+        if not is_same:
+            files.note(self._archive, product, "changed", "another checksum")
         why = "" if is_same else "It has changed since it was ingested: the metadata may not fit it."
         self._lines.append(
             Line(

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from ost_vo.services.archive import Archive
 from ost_vo.services.execution import Executor
 from ost_vo.services.jobs import Jobs
-from ost_vo.services.worker import EXECUTORS, Dispatch, Worker, dispatch_nowhere
+from ost_vo.services.worker import EXECUTORS, NO_PLACES, Dispatch, Worker, dispatch_nowhere
 from ost_vo.store.jobs import CHANNEL
 from ost_vo.store.notices import Listener
 
@@ -56,6 +56,7 @@ class Engine:
     Args:
         archive: the open archive.
         slots: how many jobs it runs from the queue at a time; 0 where somebody else runs them.
+        own: how many more of each kind that has places of its own.
         sweeps: whether it looks after jobs whose workers are dead.
         dispatch: tells a broker of a job that is QUEUED.
         executors: what runs each kind of job.
@@ -72,13 +73,14 @@ class Engine:
         archive: Archive,
         slots: int,
         *,
+        own: Mapping[str, int] = NO_PLACES,
         sweeps: bool = True,
         dispatch: Dispatch = dispatch_nowhere,
         executors: Mapping[str, Executor] = EXECUTORS,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self.jobs = Jobs(archive, dispatch)
-        self.worker = Worker(archive, slots, sweeps=sweeps, dispatch=dispatch, executors=executors)
+        self.worker = Worker(archive, slots, own=own, sweeps=sweeps, dispatch=dispatch, executors=executors)
         self.waiting = Waiting(loop) if loop else None
         dsn = archive.settings.dsn("ost_web")
         self._listener = Listener(dsn, CHANNEL, self._heard, self._resumed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import time
@@ -17,6 +18,8 @@ from ost_vo.store.cancellation import Cancellation
 from ost_vo.vo.uws import Job, Result
 
 _PARTIAL = ".part"
+# What the system says of a disk without room.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def directory(settings: Settings, job_id: str) -> Path:

@@ -13,10 +13,11 @@ from pathlib import Path, PurePosixPath
 import structlog
 
 from ost_vo.access.context import Context
-from ost_vo.faults import ConflictFault, FatalFault, NotFoundFault
+from ost_vo.faults import ConflictFault, FatalFault, NotFoundFault, TransientFault
 from ost_vo.services import datalink
 from ost_vo.services.archive import Archive
-from ost_vo.store import observations
+from ost_vo.store import file_events, observations
+from ost_vo.store.file_events import Problem
 from ost_vo.store.observations import Product
 
 log = structlog.get_logger(__name__)
@@ -75,7 +76,7 @@ class Download:
 
 
 def open_path(archive: Archive, path: str, context: Context) -> Download:
-    """Open the file with a path below the data root.
+    """Open the file with a path below the data root. What is wrong with it is noted for the operator.
 
     Raises:
         NotFoundFault: there is no such product, the caller may not see it, or its file is missing.
@@ -90,12 +91,12 @@ def open_path(archive: Archive, path: str, context: Context) -> Download:
             found = observations.by_path(connection, settings, path)
     if found is None:
         raise NotFoundFault(f"There is no file {path!r}, or none that you may see.")
-    return _unchanged(opened(archive, found))
+    return opened_as_ingested(archive, found)
 
 
 def open_identifier(archive: Archive, identifier: str, context: Context) -> Download:
     """Open the file of the data product with an identifier; faults are those of :func:`open_path`."""
-    return _unchanged(opened(archive, datalink.product(archive, identifier.strip(), context)))
+    return opened_as_ingested(archive, datalink.product(archive, identifier.strip(), context))
 
 
 def opened(archive: Archive, product: Product) -> Download:
@@ -110,9 +111,9 @@ def opened(archive: Archive, product: Product) -> Download:
         # A pipe that somebody left there must not hold the request up.
         descriptor = os.open(root / product.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError):
-        raise _missing(product, "not found") from None
+        raise _missing(archive, product, "not found") from None
     except OSError as error:
-        log.error("file not readable", path=product.path, reason=error.strerror)
+        note(archive, product, "unreadable", error.strerror or "not readable")
         raise FatalFault(
             f"The file {product.path!r} cannot be read.", "The operators can see why."
         ) from error
@@ -121,17 +122,22 @@ def opened(archive: Archive, product: Product) -> Download:
     place = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
     if not stat.S_ISREG(status.st_mode) or not place.is_relative_to(root):
         os.close(descriptor)
-        raise _missing(product, "not a regular file below the data root")
+        raise _missing(archive, product, "not a regular file below the data root")
     return Download(product, descriptor, status)
 
 
-def _unchanged(download: Download) -> Download:
-    """Return a file that may be the one that was ingested; note one that has another time."""
+def opened_as_ingested(archive: Archive, product: Product) -> Download:
+    """Open the file of a product that the caller may see, if it may be the one that was ingested.
+
+    One of the same size with another time is noted, and opened. Faults are those of :func:`open_path`.
+    """
+    download = opened(archive, product)
     if download.is_as_ingested:
         return download
-    product, size = download.product, download.status.st_size
-    log.warning("file changed", path=product.path, identifier=product.identifier, size=size)
-    if size == product.file_size:
+    size = download.status.st_size
+    is_same_size = size == product.file_size
+    note(archive, product, "changed", "another time" if is_same_size else f"{size} bytes")
+    if is_same_size:
         return download
     download.close()
     raise ConflictFault(
@@ -141,6 +147,17 @@ def _unchanged(download: Download) -> Download:
     )
 
 
-def _missing(product: Product, reason: str) -> NotFoundFault:
-    log.warning("file missing", path=product.path, identifier=product.identifier, reason=reason)
+def note(archive: Archive, product: Product, problem: Problem, detail: str) -> None:
+    """Tell the operator that a file is not as the archive knows it: in the log, and as an event."""
+    log.warning(f"file {problem}", path=product.path, identifier=product.identifier, reason=detail)
+    try:
+        with archive.database.connection() as connection:
+            file_events.note(connection, product.identifier, problem, detail)
+    except TransientFault as fault:
+        # Whoever asks for the file gets to know of it all the same.
+        log.warning("file event not noted", path=product.path, reason=str(fault))
+
+
+def _missing(archive: Archive, product: Product, reason: str) -> NotFoundFault:
+    note(archive, product, "missing", reason)
     return NotFoundFault(f"The file {product.path!r} is missing on disk.", "The operators have been told.")

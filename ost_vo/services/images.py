@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ost_vo.faults import UsageFault
 from ost_vo.services import pixel_reading
 from ost_vo.services.pixel_reading import Box
-from ost_vo.vo import channels, fitscards, wcscards
+from ost_vo.vo import channels, fitscards, timeaxis, wcscards
 from ost_vo.vo.celestial import Vectors, from_icrs, to_icrs, vectors
 from ost_vo.vo.outlines import Field
 from ost_vo.vo.regions import Region
@@ -64,6 +64,11 @@ class Image:
             return fitscards.cards_of(self._header.tostring(padding=False).encode("ascii", "replace"))
         return cards_in_file(self.hdu, self._file)
 
+    @cached_property
+    def whole_header(self) -> fitscards.WholeHeader:
+        """Its header, to make those of parts from."""
+        return fitscards.WholeHeader(self.cards)
+
     def box(self, selection: Selection) -> Box | None:
         """Return the pixels of a selection along each axis, NAXIS1 first; None for nothing.
 
@@ -105,6 +110,8 @@ class Image:
             found[axis] = channels.in_band(header, shape, axis, selection.band)
         if selection.states and (axis := self._polar) is not None:
             found[axis] = channels.in_states(header, shape, axis, selection.states)
+        if selection.time is not None and (axis := self._temporal) is not None:
+            found[axis] = timeaxis.in_time(header, shape, axis, selection.time)
         if selection.region is not None:
             found |= self._celestial(selection.region)
         return found
@@ -123,6 +130,10 @@ class Image:
     @cached_property
     def _polar(self) -> int | None:
         return channels.polarization_axis(self._header, self.shape)
+
+    @cached_property
+    def _temporal(self) -> int | None:
+        return timeaxis.time_axis(self._header, self.shape)
 
     @cached_property
     def _celestial_axes(self) -> list[int]:

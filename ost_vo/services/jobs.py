@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from ost_vo.access import jobs as access
+from ost_vo.access.actor import Actor
 from ost_vo.access.context import Context
+from ost_vo.access.jobs import CANCEL_ANY, MODIFY_TTL, VIEW_ALL
 from ost_vo.faults import AuthorizationFault, NotFoundFault, TransientFault, UsageFault
 from ost_vo.services import policies, uploads
 from ost_vo.services.archive import Archive
 from ost_vo.services.execution import directory
 from ost_vo.services.worker import Dispatch, dispatch_nowhere
 from ost_vo.store.jobs import JobStore, NewJob
+from ost_vo.store.transactions import signature
 from ost_vo.vo import uws
 from ost_vo.vo.parameters import Parameters
 from ost_vo.vo.uws import FINAL, Job, Phase, Result
@@ -30,14 +34,38 @@ CONTROL = ("PHASE", "RUNID", "ACTION")
 RUN_ID_CHARACTERS = 256
 # How many jobs a list shows at most: where nothing filters them, and where something does.
 LISTED, MOST_LISTED = 1000, 10_000
+_BETWEEN = "_"
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A job that somebody may do something to.
+
+    Attributes:
+        job: the job.
+        signature: of an administrator, for the audit log; nothing for the one whose job it is.
+    """
+
+    job: Job
+    signature: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_anothers(self) -> bool:
+        """Whether it is not the caller's own."""
+        return bool(self.signature)
 
 
 class Jobs:
     """The jobs that a caller may see and control.
 
-    An anonymous job belongs to nobody: whoever knows its id may control it, and no list shows it. A job of a
-    user is that user's alone. Methods that take a job's id raise a NotFoundFault where there is no such job
-    of that kind, and an AuthorizationFault where it is another's.
+    An anonymous job belongs to nobody: whoever knows its id may control it, and no list of callers shows it.
+    A job of a user is that user's alone, but for administrators: with the permission jobs_view_all they see
+    it, with jobs_cancel_any they may abort it, with jobs_ttl_modify say when it is destroyed. What they do
+    goes into the audit log. They meet anonymous jobs by public names, from which no id can be found.
+
+    Methods that take a job's id take ``actor``, who asks, and raise a NotFoundFault where there is no such
+    job of that kind, and an AuthorizationFault where it is another's. None as the kind is any; then
+    administrators may give the public name of an anonymous job for its id.
 
     Args:
         archive: the open archive.
@@ -86,14 +114,9 @@ class Jobs:
             self._dispatch(job_id)
         return job_id
 
-    def get(self, kind: str, job_id: str, caller: Context) -> Job:
+    def get(self, kind: str | None, job_id: str, caller: Context, actor: Actor | None = None) -> Job:
         """Return a job."""
-        job = self._store.get(job_id) if job_id.isascii() else None
-        if job is None or job.kind != kind:
-            raise NotFoundFault(f"There is no job {job_id}.", "It may have been destroyed.")
-        if job.owner_id is not None and job.owner_id != caller.user_id:
-            raise AuthorizationFault(f"The job {job_id} is somebody else's.")
-        return job
+        return self._found(kind, job_id, caller, actor).job
 
     def listing(self, kind: str, caller: Context, filters: Parameters) -> list[Job]:
         """Return the caller's jobs, the newest first, filtered by PHASE, AFTER and LAST.
@@ -118,8 +141,52 @@ class Jobs:
             min(most if last is None else last, MOST_LISTED),
         )
 
-    def control(self, kind: str, job_id: str, caller: Context, parameters: Parameters) -> None:
-        """Start or abort a job, as PHASE says.
+    def page(
+        self,
+        actor: Actor,
+        *,
+        everybody: bool = False,
+        kind: str | None = None,
+        phase: Phase | None = None,
+        owner: str | None = None,
+        before: str | None = None,
+        limit: int = LISTED,
+    ) -> list[Job]:
+        """Return jobs of all kinds, the newest first: one's own, or with jobs_view_all everybody's.
+
+        Args:
+            actor: who asks.
+            everybody: whether those of others are listed, too.
+            kind: the only kind to list, None for all.
+            phase: the only phase to list, None for all.
+            owner: name of the only owner to list, '' for anonymous ones, None for all.
+            before: ``place`` of the last job of the page before, None for the first page.
+            limit: the most to return.
+
+        Raises:
+            AuthorizationFault: the permission, or the scope admin of a token, is missing.
+            UsageFault: ``before`` is no place.
+        """
+        if everybody:
+            actor.require(VIEW_ALL)
+        return self._store.page(
+            None if everybody else actor.user_id,
+            kind=kind,
+            phases=[phase] if phase else list(Phase),
+            owner=owner,
+            before=_behind(before) if before else None,
+            limit=min(limit, MOST_LISTED),
+        )
+
+    def control(
+        self,
+        kind: str | None,
+        job_id: str,
+        caller: Context,
+        parameters: Parameters,
+        actor: Actor | None = None,
+    ) -> None:
+        """Start or abort a job, as PHASE says; others' jobs can only be aborted.
 
         Starting a job that runs, and aborting one that has ended, change nothing.
 
@@ -127,31 +194,58 @@ class Jobs:
             UsageFault: PHASE is wrong, or the job to start has ended.
             TransientFault: too many jobs of its owner wait to be run.
         """
-        job = self.get(kind, job_id, caller)
         if _requested_phase(parameters, (RUN, ABORT), needed=True) == ABORT:
-            self._store.abort(job.id)
+            self.abort(kind, job_id, caller, actor)
             return
+        job = self._own(kind, job_id, caller)
         if job.phase in (Phase.PENDING, Phase.HELD):
-            self._admit(kind, job.owner_id)
-        if self._store.queue(job.id, policies.admission(self._settings, kind, job.owner_id)):
+            self._admit(job.kind, job.owner_id)
+        if self._store.queue(job.id, policies.admission(self._settings, job.kind, job.owner_id)):
             self._dispatch(job.id)
-        elif (phase := self.get(kind, job_id, caller).phase) in FINAL:
+        elif (phase := self._own(kind, job_id, caller).phase) in FINAL:
             raise UsageFault(f"The job {job.id} has ended with {phase}.", "Create another one.")
 
-    def delete(self, kind: str, job_id: str, caller: Context) -> None:
-        """Destroy a job with its results and uploads, and abort it where it runs."""
-        job = self.get(kind, job_id, caller)
-        self._store.delete(job.id)
+    def abort(
+        self, kind: str | None, job_id: str, caller: Context, actor: Actor | None = None, reason: str = ""
+    ) -> Job:
+        """Abort a job, and return it as it is then; one that has ended stays as it is.
+
+        Args:
+            kind, job_id, caller, actor: as everywhere here.
+            reason: why, for the audit log.
+        """
+        found = self._found(kind, job_id, caller, actor, CANCEL_ANY, reason=reason)
+        self._store.abort(found.job.id, found.signature)
+        return self._store.get(found.job.id) or found.job
+
+    def delete(
+        self, kind: str | None, job_id: str, caller: Context, actor: Actor | None = None, reason: str = ""
+    ) -> None:
+        """Destroy a job with its results and uploads, and abort it where it runs.
+
+        Arguments are those of :meth:`abort`.
+        """
+        found = self._found(kind, job_id, caller, actor, CANCEL_ANY, MODIFY_TTL, reason=reason)
+        job = found.job
+        self._store.delete(job.id, found.signature)
         uploads.discard(self._settings, Parameters(job.parameters))
         shutil.rmtree(directory(self._settings, job.id), ignore_errors=True)
 
-    def set_parameters(self, kind: str, job_id: str, caller: Context, parameters: Parameters) -> None:
-        """Give a job new parameters; those of other names stay.
+    def set_parameters(
+        self,
+        kind: str | None,
+        job_id: str,
+        caller: Context,
+        parameters: Parameters,
+        actor: Actor | None = None,
+    ) -> None:
+        """Give a job new parameters; those of other names stay. Nobody does that for somebody else.
 
         Raises:
             UsageFault: the job is not PENDING any more.
         """
-        job = self.get(kind, job_id, caller)
+        del actor
+        job = self._own(kind, job_id, caller)
         new = _own_parameters(parameters)
         names = {name for name, _ in new}
 
@@ -164,13 +258,23 @@ class Jobs:
                 "Create another one.",
             )
 
-    def set_execution_duration(self, kind: str, job_id: str, caller: Context, parameters: Parameters) -> None:
+    def set_execution_duration(
+        self,
+        kind: str | None,
+        job_id: str,
+        caller: Context,
+        parameters: Parameters,
+        actor: Actor | None = None,
+    ) -> None:
         """Say how long a job may run; 0 and what is beyond the limit of the archive become that limit.
+
+        Nobody does that for somebody else.
 
         Raises:
             UsageFault: EXECUTIONDURATION is no number of seconds, or the job has begun to run.
         """
-        job = self.get(kind, job_id, caller)
+        del actor
+        job = self._own(kind, job_id, caller)
         seconds = parameters.count("EXECUTIONDURATION")
         if seconds is None:
             raise UsageFault("EXECUTIONDURATION is missing.", "Give a number of seconds.")
@@ -181,30 +285,88 @@ class Jobs:
                 "Create another one.",
             )
 
-    def set_destruction(self, kind: str, job_id: str, caller: Context, parameters: Parameters) -> None:
-        """Say when a job is destroyed; a time beyond the limit of the archive becomes that limit.
+    def set_destruction(
+        self,
+        kind: str | None,
+        job_id: str,
+        caller: Context,
+        parameters: Parameters,
+        actor: Actor | None = None,
+    ) -> None:
+        """Say by DESTRUCTION when a job is destroyed; a time beyond the archive's limit becomes that limit.
 
         Raises:
             UsageFault: DESTRUCTION is no date and time.
         """
-        job = self.get(kind, job_id, caller)
         text = parameters.one("DESTRUCTION")
         if text is None:
             raise UsageFault("DESTRUCTION is missing.", "Give a date and time in UTC.")
-        latest = datetime.now(UTC) + timedelta(days=policies.of(self._settings, kind).max_days)
-        self._store.set_destruction(job.id, min(uws.moment(text, "DESTRUCTION"), latest))
+        self.keep_until(kind, job_id, caller, uws.moment(text, "DESTRUCTION"), actor)
 
-    def result(self, kind: str, job_id: str, caller: Context, result_id: str) -> tuple[Path, Result]:
+    def keep_until(
+        self,
+        kind: str | None,
+        job_id: str,
+        caller: Context,
+        moment: datetime,
+        actor: Actor | None = None,
+        reason: str = "",
+    ) -> Job:
+        """Say when a job is destroyed, and return it as it is then; arguments as of :meth:`abort`."""
+        found = self._found(kind, job_id, caller, actor, MODIFY_TTL, reason=reason)
+        days = policies.of(self._settings, found.job.kind).max_days
+        latest = datetime.now(UTC) + timedelta(days=days)
+        self._store.set_destruction(found.job.id, min(moment, latest), found.signature)
+        return self._store.get(found.job.id) or found.job
+
+    def result(
+        self, kind: str | None, job_id: str, caller: Context, result_id: str, actor: Actor | None = None
+    ) -> tuple[Path, Result]:
         """Return the file of a result, which may be made only when it is sent, and what it is.
 
         Raises:
             NotFoundFault: the job has no such result.
+            AuthorizationFault: it is another's, of a kind whose results nobody looks through.
         """
-        job = self.get(kind, job_id, caller)
+        found = self._found(kind, job_id, caller, actor)
+        job = found.job
+        if found.is_anothers and not policies.of(self._settings, job.kind).is_looked_through:
+            raise AuthorizationFault(
+                f"The results of the job {job_id} are its creator's alone.",
+                "Its parameters are in its document: run it yourself.",
+            )
         for result in job.results:
             if result.id == result_id:
                 return directory(self._settings, job.id) / result.id, result
         raise NotFoundFault(f"The job {job.id} has no result {result_id!r}; its phase is {job.phase}.")
+
+    def _found(
+        self,
+        kind: str | None,
+        job_id: str,
+        caller: Context,
+        actor: Actor | None,
+        *permissions: str,
+        reason: str = "",
+    ) -> _Found:
+        """Return a job that the caller may see, and with these permissions do something to."""
+        job = self._store.get(job_id) if job_id.isascii() else None
+        if job is None and kind is None and actor is not None and actor.may(VIEW_ALL):
+            return self._anonymous(job_id, actor, *permissions, reason=reason)
+        if job is None or kind not in (None, job.kind):
+            raise _no_job(job_id)
+        if job.owner_id in (None, caller.user_id):
+            return _Found(job)
+        return _Found(job, signature(access.require(actor, job_id, *permissions), reason))
+
+    def _anonymous(self, name: str, actor: Actor, *permissions: str, reason: str) -> _Found:
+        job = self._store.anonymous(name)
+        if job is None:
+            raise _no_job(name)
+        return _Found(job, signature(access.require(actor, name, *permissions), reason))
+
+    def _own(self, kind: str | None, job_id: str, caller: Context) -> Job:
+        return self._found(kind, job_id, caller, None).job
 
     def _admit(self, kind: str, owner_id: int | None) -> None:
         """Refuse one more job for the queue where there are enough of its owner.
@@ -219,6 +381,22 @@ class Jobs:
                 f"{whose} {most} jobs in the queue, as many as may wait.",
                 "Try again when some of them have run, or abort those that are not needed.",
             )
+
+
+def place(job: Job) -> str:
+    """Return where a job is in the list of all jobs, for those that come behind it."""
+    return f"{uws.timestamp(job.created)}{_BETWEEN}{uws.public_name(job.id)}"
+
+
+def _behind(text: str) -> tuple[datetime, str]:
+    moment, _, name = text.partition(_BETWEEN)
+    if "\0" in name:
+        raise UsageFault(f"{text!r} is no place in the list.", "Give the one that the page before has told.")
+    return uws.moment(moment, "cursor"), name
+
+
+def _no_job(job_id: str) -> NotFoundFault:
+    return NotFoundFault(f"There is no job {job_id}.", "It may have been destroyed.")
 
 
 def _requested_phase(parameters: Parameters, known: Iterable[str], *, needed: bool = False) -> str | None:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ost_vo.faults import ConflictFault, NotFoundFault
+from ost_vo.access.context import Context
+from ost_vo.faults import AuthorizationFault, ConflictFault, NotFoundFault
 from ost_vo.services import contexts, files
 from ost_vo.services.archive import Archive
 from ost_vo.services.download_plan import ARCHIVE, DOCUMENTS, PLAN, Plan
@@ -90,25 +91,27 @@ class Outgoing:
     assembly: Assembly | None = None
 
 
-def prepare(archive: Archive, job_id: str, path: Path, result: Result) -> Outgoing:
-    """Return a result of a download, if its creator may still have what is in it.
+def prepare(archive: Archive, job_id: str, path: Path, result: Result, caller: Context) -> Outgoing:
+    """Return a result of a download, if its creator, and whoever else asks, may have what is in it now.
 
     Args:
         archive: the open archive.
         job_id: of the job.
         path: of the file of the result.
         result: what it is.
+        caller: who asks.
 
     Raises:
         ConflictFault: something in it may not be given out any more, or has changed.
         NotFoundFault: it is gone.
-        AuthenticationFault, AuthorizationFault: the creator may not use the context of the job any more.
+        AuthenticationFault, AuthorizationFault: the creator may not use the context of the job any more; or
+            the caller, who is somebody else, does not see all that is in it.
         TransientFault: out of time or connections.
         FatalFault: a file cannot be opened.
     """
     try:
         plan = Plan.read(path.with_name(PLAN))
-        products = _cleared(archive, job_id, plan)
+        products = _cleared(archive, job_id, plan, caller)
         if result.id != ARCHIVE:
             return Outgoing(DOCUMENTS[result.id], path, plan.made)
         if not plan.is_streamed:
@@ -123,18 +126,29 @@ def prepare(archive: Archive, job_id: str, path: Path, result: Result) -> Outgoi
     return Outgoing(plan.name, path, plan.made, assembly)
 
 
-def _cleared(archive: Archive, job_id: str, plan: Plan) -> dict[str, Product]:
-    """Return the products in an archive, all of which its creator sees now."""
+def _cleared(archive: Archive, job_id: str, plan: Plan, caller: Context) -> dict[str, Product]:
+    """Return the products in an archive, all of which its creator sees now, and whoever asks for it."""
     origin = JobStore(archive.jobs_database).origin(job_id)
     if origin is None:
         raise NotFoundFault(f"There is no job {job_id}.", "It may have been destroyed.")
     context = contexts.of_job(archive, origin.owner_id, origin.parameters, origin.context)
     identifiers = [file.identifier for file in plan.files]
-    with archive.database.connection() as connection:
-        found = observations.by_identifier(connection, archive.transaction_settings(context), identifiers)
+    found = _seen(archive, context, identifiers)
     if found.keys() != set(identifiers):
         raise _outdated()
+    if (
+        origin.owner_id not in (None, caller.user_id)
+        and found.keys() != _seen(archive, caller, identifiers).keys()
+    ):
+        raise AuthorizationFault(
+            "You may not see all that is in this download.", "What you may see, you can download yourself."
+        )
     return found
+
+
+def _seen(archive: Archive, context: Context, identifiers: list[str]) -> dict[str, Product]:
+    with archive.database.connection() as connection:
+        return observations.by_identifier(connection, archive.transaction_settings(context), identifiers)
 
 
 def _outdated() -> ConflictFault:

@@ -1,4 +1,4 @@
-"""What a kind of job may take: how long its jobs live, and how many there may be at a time.
+"""What a kind of job may take: how long its jobs live, how many there may be, and how many run at a time.
 
 Downloads have limits of their own, since each keeps the disk busy; of other jobs, any number may wait.
 """
@@ -11,7 +11,7 @@ from ost_vo.faults import TransientFault
 from ost_vo.settings import Settings
 from ost_vo.store.jobs import Active, Admission
 
-DOWNLOAD = "download"
+DOWNLOAD, CUTOUTS = "download", "soda"
 
 _HOURS_A_DAY = 24.0
 
@@ -24,19 +24,31 @@ class Policy:
         days: after which a job is destroyed [d].
         max_days: to which its owner may extend that, from then on [d].
         counts_addresses: whether anonymous callers are counted by where they come from.
+        is_looked_through: whether results are compared, when they are sent, with what whoever asks may see.
     """
 
     days: float
     max_days: float
     counts_addresses: bool = False
+    is_looked_through: bool = False
 
 
 def of(settings: Settings, kind: str) -> Policy:
     """Return the limits of a kind."""
     if kind == DOWNLOAD:
         days = settings.download_hours / _HOURS_A_DAY
-        return Policy(days, days, counts_addresses=True)
+        return Policy(days, days, counts_addresses=True, is_looked_through=True)
     return Policy(settings.job_days, settings.job_max_days)
+
+
+def places(settings: Settings) -> dict[str, int]:
+    """Return how many jobs run at a time of each kind that has places of its own; others share theirs."""
+    return {DOWNLOAD: settings.download_slots, CUTOUTS: settings.cutout_job_slots}
+
+
+def all_places(settings: Settings) -> int:
+    """Return how many jobs of all kinds run at a time."""
+    return settings.job_slots + sum(places(settings).values())
 
 
 def admission(settings: Settings, kind: str, owner_id: int | None) -> Admission | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from ost_vo.faults import FatalFault, Fault, NotFoundFault, TransientFault
-from ost_vo.services import cutout_archive, cutout_orders, files, soda, sources, uploads
+from ost_vo.services import cutout_archive, cutout_orders, files, policies, soda, sources, uploads
 from ost_vo.services.archive import Archive
 from ost_vo.services.cut_pieces import Limits
 from ost_vo.services.cutout_archive import FAILED, MANIFEST, NO_OVERLAP, OK, UNKNOWN, Entry
@@ -26,7 +26,7 @@ from ost_vo.vo.sia import canonical_identifier
 from ost_vo.vo.soda import Extent
 from ost_vo.vo.uws import Result
 
-KIND = "soda"
+KIND = policies.CUTOUTS
 TAR, TAR_TYPE = "cutouts.tar", "application/x-tar"
 _CSV_TYPE = "text/csv;header=present"
 # Data sets that are looked up in one statement.
@@ -143,7 +143,7 @@ class _Work:
         Raises:
             Fault: the file cannot be had, or not be understood.
         """
-        download = files.opened(self._archive, product)
+        download = files.opened_as_ingested(self._archive, product)
         try:
             with sources.opened(download, self._limits) as source:
                 for number in numbers:

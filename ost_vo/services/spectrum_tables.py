@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ost_vo.faults import UsageFault
 from ost_vo.services.cut_pieces import Limits, Piece, check_size
+from ost_vo.services.variable_arrays import Heap
 from ost_vo.vo import fitscards
 from ost_vo.vo.intervals import Interval
 
@@ -57,28 +58,53 @@ def piece(
         history: lines to add to the header.
 
     Raises:
-        UsageFault: too large; or a part of its columns is kept elsewhere in the file.
+        UsageFault: too large; or it has several spectra.
     """
-    if int(hdu.header.get("PCOUNT", 0)):
-        raise UsageFault("This spectrum is in columns of variable length.", "Get the whole file.")
-    rows = _rows(hdu, plain, limits)
+    rows, heap = _rows(hdu, plain, limits), Heap(hdu, plain)
     name = spectral_column(hdu) or ""
-    values = _wavelengths(hdu.columns[name], rows[name])
+    if name in heap.forms and len(rows) > 1:
+        raise _several(name)
+    stored = heap.array(name, rows[name][0])[None] if name in heap.forms and len(rows) else rows[name]
+    values = _wavelengths(hdu.columns[name], stored)
     inside = np.ones(values.shape, bool)
     if band is not None:
         inside = (values >= band.lower) & (values <= band.upper)
     if not inside.any():
         return None
+    cuts: dict[str, slice] = {}
     if values.ndim == 1:
         kept, changed, what = rows[inside], [*cards], f"{int(inside.sum())} of {len(rows)} rows"
     elif len(rows) == 1 and values.ndim == 2:
-        kept, changed, what = _elements(rows, [*cards], inside[0])
+        part = _part(inside[0])
+        kept, changed = _elements(rows, [*cards], len(inside[0]), part, heap.forms)
+        # Those that run along the wavelengths.
+        cuts = {other: part for other in heap.forms if int(rows[other][0][0]) == len(inside[0])}
+        what = f"elements {part.start + 1}:{part.stop} of {len(inside[0])}"
     else:
-        raise UsageFault("This table has several spectra.", "Get the whole file.")
-    changed = fitscards.with_number(changed, "NAXIS1", kept.dtype.itemsize)
-    changed = fitscards.with_number(changed, "NAXIS2", len(kept))
+        raise _several(name)
+    kept, arrays = heap.repacked(kept, cuts, limits)
+    for keyword, number in (
+        ("NAXIS1", kept.dtype.itemsize),
+        ("NAXIS2", len(kept)),
+        ("PCOUNT", len(arrays)),
+    ):
+        changed = fitscards.with_number(changed, keyword, number)
+    changed = fitscards.without_checksums(fitscards.without(changed, "THEAP"))
     lines = fitscards.history([*history, f"Of its columns, {what}"])
-    return Piece([*fitscards.without_checksums(changed), *lines], np.frombuffer(kept.tobytes(), "u1"))
+    return Piece([*changed, *lines], np.frombuffer(kept.tobytes() + arrays, "u1"))
+
+
+def _several(name: str) -> UsageFault:
+    return UsageFault(
+        f"This table has several spectra: the column {name} has an array in each of its rows.",
+        "Get the whole file.",
+    )
+
+
+def _part(inside: NDArray[np.bool_]) -> slice:
+    """Return from the first element inside to the last."""
+    found = np.flatnonzero(inside)
+    return slice(int(found[0]), int(found[-1]) + 1)
 
 
 def _rows(hdu: Any, plain: BinaryIO, limits: Limits) -> NDArray[Any]:
@@ -92,26 +118,25 @@ def _rows(hdu: Any, plain: BinaryIO, limits: Limits) -> NDArray[Any]:
 
 
 def _elements(
-    rows: NDArray[Any], cards: list[bytes], inside: NDArray[np.bool_]
-) -> tuple[NDArray[Any], list[bytes], str]:
-    """Return a row whose arrays are cut from the first element inside to the last."""
-    found = np.flatnonzero(inside)
-    first, end, length = int(found[0]), int(found[-1]) + 1, len(inside)
+    rows: NDArray[Any], cards: list[bytes], length: int, part: slice, variable: Collection[str]
+) -> tuple[NDArray[Any], list[bytes]]:
+    """Return a row of whose arrays of that length only a part is left, and the header that fits."""
     names = rows.dtype.names or ()
-    cut = [name for name in names if rows.dtype[name].shape == (length,)]
+    cut = [name for name in names if rows.dtype[name].shape == (length,) and name not in variable]
+    left = part.stop - part.start
     kind = np.dtype(
         [
-            (name, rows.dtype[name].base, (end - first,)) if name in cut else (name, rows.dtype[name])
+            (name, rows.dtype[name].base, (left,)) if name in cut else (name, rows.dtype[name])
             for name in names
         ]
     )
     kept = np.empty(1, kind)
     for number, name in enumerate(names, 1):
-        kept[name] = rows[name][:, first:end] if name in cut else rows[name]
+        kept[name] = rows[name][:, part] if name in cut else rows[name]
         if name in cut:
             cards = fitscards.without(cards, f"TDIM{number}")
-            cards = fitscards.with_repeat(cards, f"TFORM{number}", end - first)
-    return kept, cards, f"elements {first + 1}:{end} of {length}"
+            cards = fitscards.with_repeat(cards, f"TFORM{number}", left)
+    return kept, cards
 
 
 def _wavelengths(column: Any, stored: NDArray[Any]) -> NDArray[np.float64]:

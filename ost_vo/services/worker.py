@@ -18,10 +18,10 @@ from functools import partial
 import structlog
 
 from ost_vo.access.context import Context
-from ost_vo.faults import FatalFault, Fault
+from ost_vo.faults import FatalFault, Fault, TransientFault
 from ost_vo.services import contexts, downloads, reconcile_jobs, soda_jobs, tap_jobs
 from ost_vo.services.archive import Archive
-from ost_vo.services.execution import Execution, Executor, directory
+from ost_vo.services.execution import DISK_FULL, Execution, Executor, directory
 from ost_vo.store.jobs import DELETED, Claim, JobStore
 from ost_vo.vo.uws import Failure, Phase, Result
 
@@ -52,6 +52,7 @@ _LOST = Failure(
 )
 
 Dispatch = Callable[[str], None]
+NO_PLACES: Mapping[str, int] = {}
 
 
 def dispatch_nowhere(job_id: str) -> None:
@@ -59,12 +60,24 @@ def dispatch_nowhere(job_id: str) -> None:
     del job_id
 
 
+def _fault_of(error: Exception) -> Fault:
+    """Return what is told of a failure that no executor has foreseen."""
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        return TransientFault(
+            "There is no room on the archive's disk for the results of this job.",
+            "Ask for less, or try again later.",
+        )
+    return FatalFault("The archive failed to run this job.", "The operators can see why.")
+
+
 class Worker:
     """Runs jobs in threads of its own.
 
     Args:
         archive: the open archive.
-        slots: how many jobs this process takes from the queue at a time; 0 for none.
+        slots: how many jobs this process takes from the queue at a time, of the kinds that have no places of
+            their own; 0 for none.
+        own: how many it takes of each kind that has.
         sweeps: whether it looks after the jobs of others.
         dispatch: tells a broker of a job that is QUEUED.
         executors: what runs each kind of job.
@@ -75,6 +88,7 @@ class Worker:
         archive: Archive,
         slots: int,
         *,
+        own: Mapping[str, int] = NO_PLACES,
         sweeps: bool = True,
         dispatch: Dispatch = dispatch_nowhere,
         executors: Mapping[str, Executor] = EXECUTORS,
@@ -90,10 +104,12 @@ class Worker:
         self._news = threading.Condition()
         self._news_count = 0
         self._threads = [threading.Thread(target=self._keep, name="jobs keeper", daemon=True)]
-        self._threads += [
-            threading.Thread(target=self._serve, name=f"jobs {number}", daemon=True)
-            for number in range(slots)
-        ]
+        shared = [kind for kind in executors if kind not in own]
+        for kinds, places in ((shared, slots), *(([kind], count) for kind, count in own.items())):
+            self._threads += [
+                threading.Thread(target=self._serve, args=(kinds,), name=f"jobs {number}", daemon=True)
+                for number in range(places)
+            ]
 
     def start(self) -> None:
         """Begin to run jobs."""
@@ -125,18 +141,19 @@ class Worker:
                 if execution.job.id == job_id:
                     execution.cancellation.request()
 
-    def run(self, job_id: str) -> Phase | None:
-        """Run a certain job in this thread, if it is QUEUED and nobody else takes it.
-
-        Returns:
-            The phase in which the job is then, None if there is no such job.
+    def run_next(self, kinds: Sequence[str]) -> bool:
+        """Run in this thread the job of certain kinds that waits longest; return whether there was one.
 
         Raises:
             TransientFault: the database cannot be reached; another worker will run the job.
         """
-        self._run_next(job_id)
-        job = self._store.get(job_id)
-        return job.phase if job else None
+        token = f"{self._name}:{secrets.token_hex(8)}"
+        claim = self._store.claim(kinds, token)
+        if claim is None:
+            return False
+        with structlog.contextvars.bound_contextvars(job=claim.job.id):
+            self._run_claimed(claim)
+        return True
 
     def sweep(self) -> None:
         """Look after the jobs of workers that are dead, and remove jobs and files that are due."""
@@ -159,11 +176,11 @@ class Worker:
             except Fault as fault:
                 log.warning("job not given back", job=execution.job.id, reason=str(fault))
 
-    def _serve(self) -> None:
+    def _serve(self, kinds: Sequence[str]) -> None:
         while not self._stopping.is_set():
             seen = self._news_count
             try:
-                found = self._run_next()
+                found = self.run_next(kinds)
             except Fault as fault:
                 log.warning("job not claimed or not settled", reason=str(fault))
                 found = False
@@ -176,15 +193,6 @@ class Worker:
     def _await_news(self, seen: int) -> None:
         with self._news:
             self._news.wait_for(lambda: self._news_count != seen, IDLE_SECONDS)
-
-    def _run_next(self, job_id: str | None = None) -> bool:
-        token = f"{self._name}:{secrets.token_hex(8)}"
-        claim = self._store.claim(list(self._executors), token, job_id)
-        if claim is None:
-            return False
-        with structlog.contextvars.bound_contextvars(job=claim.job.id):
-            self._run_claimed(claim)
-        return True
 
     def _run_claimed(self, claim: Claim) -> None:
         context = self._context(claim)
@@ -230,10 +238,9 @@ class Worker:
             raise
         except Fault as fault:
             self._fail(claim, execution, fault)
-        except Exception:
+        except Exception as error:
             log.exception("job failed", job=claim.job.id)
-            failure = FatalFault("The archive failed to run this job.", "The operators can see why.")
-            self._fail(claim, execution, failure)
+            self._fail(claim, execution, _fault_of(error))
 
     def _complete(self, claim: Claim, execution: Execution, results: Sequence[Result]) -> None:
         with self._store.completing(claim, results) as won:

@@ -18,13 +18,18 @@ from psycopg2.extras import DictCursor, DictRow, Json
 from ost_vo.faults import FatalFault
 from ost_vo.store.connections import Database
 from ost_vo.store.results import fault_of
-from ost_vo.vo.uws import Failure, Job, Phase, Result, sources
+from ost_vo.store.transactions import apply
+from ost_vo.vo.uws import PUBLIC_NAME_DIGITS, Failure, Job, Phase, Result, sources
 
 # The channel on which the database tells of every change of phase, as "<job> <phase>", or "<job> DELETED".
 CHANNEL = "ost_jobs"
 DELETED = "DELETED"
 
 Parameter = tuple[str, str]
+
+NOBODY: Mapping[str, str] = {}
+# By what an anonymous job goes where its id, which is its key, must not be shown.
+_PUBLIC_NAME = f"left(encode(sha256(job_id::bytea), 'hex'), {PUBLIC_NAME_DIGITS})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +179,59 @@ class JobStore:
             cursor.execute(statement, values)
             return [_job(row) for row in cursor.fetchall()]
 
+    def anonymous(self, public_name: str) -> Job | None:
+        """Return the anonymous job with a public name, None if there is none."""
+        statement = f"""
+            SELECT jobs.*, NULL AS owner FROM archive.jobs
+            WHERE owner_id IS NULL AND {_PUBLIC_NAME} = %s"""  # noqa: S608 - an expression written here
+        with self._transaction() as cursor:
+            cursor.execute(statement, (public_name,))
+            row = cursor.fetchone()
+        return _job(row) if row else None
+
+    def page(
+        self,
+        owner_id: int | None,
+        *,
+        kind: str | None = None,
+        phases: Iterable[Phase] = tuple(Phase),
+        owner: str | None = None,
+        before: tuple[datetime, str] | None = None,
+        limit: int,
+    ) -> list[Job]:
+        """Return jobs of all kinds, the newest first.
+
+        Args:
+            owner_id: whose; None for everybody's.
+            kind: the only kind to list, None for all.
+            phases: the phases that count.
+            owner: name of the only owner to list, '' for anonymous ones, None for all.
+            before: creation time and public name of a job that the listed ones come behind, None for all.
+            limit: the most to return.
+        """
+        moment, name = before or (None, None)
+        values = {
+            "owner_id": owner_id,
+            "kind": kind,
+            "phases": [phase.value for phase in phases],
+            "owner": owner,
+            "moment": moment,
+            "name": name,
+            "limit": limit,
+        }
+        statement = f"""
+            SELECT jobs.*, users.name AS owner
+            FROM archive.jobs LEFT JOIN archive.users ON users.user_id = jobs.owner_id
+            WHERE (%(owner_id)s::int IS NULL OR owner_id = %(owner_id)s)
+                AND (%(kind)s::text IS NULL OR kind = %(kind)s) AND phase = ANY (%(phases)s)
+                AND (%(owner)s::text IS NULL OR coalesce(users.name, '') = %(owner)s)
+                AND (%(moment)s::timestamptz IS NULL
+                    OR (jobs.created, {_PUBLIC_NAME}) < (%(moment)s::timestamptz, %(name)s))
+            ORDER BY jobs.created DESC, {_PUBLIC_NAME} DESC LIMIT %(limit)s"""  # noqa: S608 - as above
+        with self._transaction() as cursor:
+            cursor.execute(statement, values)
+            return [_job(row) for row in cursor.fetchall()]
+
     def queued(self, kind: str, owner_id: int | None) -> int:
         """Return how many jobs of one kind and owner, None for anonymous callers, wait to be run."""
         statement = """
@@ -206,19 +264,25 @@ class JobStore:
             cursor.execute(statement, {"job": job_id})
             return cursor.fetchone() is not None
 
-    def abort(self, job_id: str) -> bool:
-        """End a job that has not come to an end; return whether there was one to end."""
+    def abort(self, job_id: str, signature: Mapping[str, str] = NOBODY) -> bool:
+        """End a job that has not come to an end; return whether there was one to end.
+
+        Args:
+            job_id: the job.
+            signature: of somebody who is not its owner, for the audit log (``transactions.signature``).
+        """
         return self._changed(
             """
             UPDATE archive.jobs SET phase = 'ABORTED', ended = clock_timestamp()
             WHERE job_id = %(job)s AND phase = ANY (%(before)s) RETURNING job_id""",
             {"job": job_id, "before": [phase.value for phase in sources(Phase.ABORTED)]},
+            signature,
         )
 
-    def delete(self, job_id: str) -> bool:
-        """Forget a job; return whether there was one."""
+    def delete(self, job_id: str, signature: Mapping[str, str] = NOBODY) -> bool:
+        """Forget a job; return whether there was one. Arguments are those of :meth:`abort`."""
         statement = "DELETE FROM archive.jobs WHERE job_id = %(job)s RETURNING job_id"
-        return self._changed(statement, {"job": job_id})
+        return self._changed(statement, {"job": job_id}, signature)
 
     def change_parameters(
         self, job_id: str, change: Callable[[Sequence[Parameter]], Sequence[Parameter]], run_id: str | None
@@ -254,20 +318,36 @@ class JobStore:
             {"job": job_id, "seconds": seconds},
         )
 
-    def set_destruction(self, job_id: str, moment: datetime) -> bool:
-        """Say when a job will be destroyed; return whether there is such a job."""
+    def set_destruction(self, job_id: str, moment: datetime, signature: Mapping[str, str] = NOBODY) -> bool:
+        """Say when a job will be destroyed; return whether there is such a job.
+
+        Args:
+            job_id: the job.
+            moment: when, UTC.
+            signature: as for :meth:`abort`.
+        """
         return self._changed(
             "UPDATE archive.jobs SET destruction = %(moment)s WHERE job_id = %(job)s RETURNING job_id",
             {"job": job_id, "moment": moment},
+            signature,
         )
 
-    def claim(self, kinds: Sequence[str], token: str, job_id: str | None = None) -> Claim | None:
-        """Take the job that has been QUEUED longest, or a certain one; None if there is none to take.
+    def first_in_queue(self, kinds: Sequence[str]) -> str | None:
+        """Return the job of certain kinds that has been QUEUED longest; None if none is."""
+        statement = """
+            SELECT job_id FROM archive.jobs WHERE phase = 'QUEUED' AND kind = ANY (%s)
+            ORDER BY queued LIMIT 1"""
+        with self._transaction() as cursor:
+            cursor.execute(statement, (list(kinds),))
+            row = cursor.fetchone()
+        return row["job_id"] if row else None
+
+    def claim(self, kinds: Sequence[str], token: str) -> Claim | None:
+        """Take the job that has been QUEUED longest; None if there is none to take.
 
         Args:
             kinds: the kinds that the worker can run.
             token: for the attempt that begins.
-            job_id: the only job to consider, None for any.
         """
         statement = """
             UPDATE archive.jobs SET phase = 'EXECUTING', started = clock_timestamp(), worker = %(token)s,
@@ -275,11 +355,10 @@ class JobStore:
             WHERE phase = 'QUEUED' AND job_id = (
                 SELECT job_id FROM archive.jobs
                 WHERE phase = 'QUEUED' AND kind = ANY (%(kinds)s)
-                    AND (%(job)s::text IS NULL OR job_id = %(job)s::text)
                 ORDER BY queued LIMIT 1 FOR UPDATE SKIP LOCKED)
             RETURNING jobs.*, NULL AS owner"""
         with self._transaction() as cursor:
-            cursor.execute(statement, {"kinds": list(kinds), "token": token, "job": job_id})
+            cursor.execute(statement, {"kinds": list(kinds), "token": token})
             row = cursor.fetchone()
         return Claim(_job(row), row["context"], token) if row else None
 
@@ -398,8 +477,11 @@ class JobStore:
             cursor.execute("SELECT job_id FROM archive.jobs WHERE job_id = ANY (%s)", (list(job_ids),))
             return {row["job_id"] for row in cursor.fetchall()}
 
-    def _changed(self, statement: str, values: Mapping[str, Any]) -> bool:
+    def _changed(
+        self, statement: str, values: Mapping[str, Any], signature: Mapping[str, str] = NOBODY
+    ) -> bool:
         with self._transaction() as cursor:
+            apply(cursor, signature)
             cursor.execute(statement, values)
             return cursor.fetchone() is not None
 

@@ -44,9 +44,13 @@ def writing(database: Database, actor: Actor, reason: str = "") -> Iterator[Dict
         ConflictFault: a constraint of the tables forbids it; its text is the database's.
         TransientFault: another change got in the way, or the database does not answer.
     """
-    actor_name = actor.name if not actor.is_operator else "(operator)"
-    with transaction(database, {"ost.actor": actor_name, "ost.reason": reason}) as cursor:
+    with transaction(database, signature(actor, reason)) as cursor:
         yield cursor
+
+
+def signature(actor: Actor, reason: str = "") -> dict[str, str]:
+    """Return the settings of a transaction by which the audit log notes who changes something, and why."""
+    return {"ost.actor": actor.name if not actor.is_operator else "(operator)", "ost.reason": reason}
 
 
 @contextmanager

@@ -55,24 +55,25 @@ def in_band(header: fits.Header, shape: Sequence[int], axis: int, band: Interval
     edges: Values = np.arange(shape[axis - 1] + 1, dtype=float) - 0.5
     found = _wavelengths(header, shape, axis, edges)
     low, high = np.minimum(found[:-1], found[1:]), np.maximum(found[:-1], found[1:])
-    return _range((low <= band.upper) & (high >= band.lower))
+    return planes((low <= band.upper) & (high >= band.lower))
 
 
 def in_states(
     header: fits.Header, shape: Sequence[int], axis: int, states: Sequence[str]
 ) -> tuple[int, int] | None:
     """Return the planes from the first to the last of some polarization states, as `in_band` does."""
-    values = _world(header, shape, axis, np.arange(shape[axis - 1], dtype=float))
+    values = world(header, shape, axis, np.arange(shape[axis - 1], dtype=float))
     names = [_STATES.get(round(value)) if np.isfinite(value) else None for value in values]
-    return _range(np.array([name in states for name in names]))
+    return planes(np.array([name in states for name in names]))
 
 
-def _range(meets: NDArray[np.bool_]) -> tuple[int, int] | None:
+def planes(meets: NDArray[np.bool_]) -> tuple[int, int] | None:
+    """Return the first of those that are met and the end (exclusive) of the last; None without any."""
     found = np.flatnonzero(meets)
     return (int(found[0]), int(found[-1]) + 1) if len(found) else None
 
 
-def _world(header: fits.Header, shape: Sequence[int], axis: int, pixels: Values) -> Values:
+def world(header: fits.Header, shape: Sequence[int], axis: int, pixels: Values) -> Values:
     """Return the world coordinates, in the units of FITS, of pixels counted from 0."""
     sound = sound_header(header, shape)
     for keyword in ("RESTFRQ", "RESTFREQ", "RESTWAV"):
@@ -94,7 +95,7 @@ def _kind(header: fits.Header, number: int) -> str | None:
 
 def _wavelengths(header: fits.Header, shape: Sequence[int], axis: int, pixels: Values) -> Values:
     kind = _kind(header, axis) or ""
-    values = _world(header, shape, axis, pixels)
+    values = world(header, shape, axis, pixels)
     if not kind:
         scale = units.Unit(text_of(header, f"CUNIT{axis}"), parse_strict="silent")
         # Wcslib gives metres where it knows the type of the axis, and the header's unit elsewhere.

@@ -30,24 +30,55 @@ def cards_of(text: bytes) -> list[bytes]:
     return [card.ljust(CARD_BYTES) for card in cards[: next(ends, len(cards))]]
 
 
-def cut_out(cards: Sequence[bytes], box: Box) -> list[bytes]:
-    """Return the cards of a part of an image.
-
-    Reference pixels move with the first pixel, and so do IRAF's physical coordinates (LTV); all else about
-    the WCS, distortions included, refers to the reference pixels and stays.
+class WholeHeader:
+    """The header of an image, from which those of any number of its parts are made: it is searched once.
 
     Args:
         cards: of the whole image.
-        box: for each axis, NAXIS1 first, the first pixel, counted from 0, and the end (exclusive).
     """
-    kept = without_checksums(cards)
-    for number, (start, end) in enumerate(box, 1):
-        kept = with_number(kept, f"NAXIS{number}", end - start)
-        if start:
-            for version in _versions(kept, number):
-                kept = _moved(kept, f"CRPIX{number}{version}", start, absent=0.0)
-            kept = _moved(kept, f"LTV{number}", start, absent=None)
-    return kept
+
+    def __init__(self, cards: Sequence[bytes]) -> None:
+        self._cards = without_checksums(cards)
+        self._places: dict[bytes, int] = {}
+        self._versions: dict[int, set[str]] = {}
+        for number, card in enumerate(self._cards):
+            keyword = _keyword(card)
+            self._places.setdefault(keyword, number)
+            if match := _WCS.match(keyword):
+                self._versions.setdefault(int(match[1]), set()).add(match[2].decode())
+
+    def part(self, box: Box) -> list[bytes]:
+        """Return the cards of a part of the image.
+
+        Reference pixels move with the first pixel, and so do IRAF's physical coordinates (LTV); all else
+        about the WCS, distortions included, refers to the reference pixels and stays.
+
+        Args:
+            box: for each axis, NAXIS1 first, the first pixel, counted from 0, and the end (exclusive).
+        """
+        kept = [*self._cards]
+        for number, (start, end) in enumerate(box, 1):
+            self._set(kept, f"NAXIS{number}", end - start)
+            if start:
+                for version in sorted(self._versions.get(number, ())):
+                    self._move(kept, f"CRPIX{number}{version}", start, absent=0.0)
+                self._move(kept, f"LTV{number}", start, absent=None)
+        return kept
+
+    def _move(self, kept: list[bytes], keyword: str, by: int, absent: float | None) -> None:
+        """Lower a number; ``absent`` is what it is by default, None for nothing at all."""
+        place = self._places.get(keyword.encode())
+        value = _number(self._cards[place]) if place is not None else absent
+        if value is not None:
+            self._set(kept, keyword, value - by)
+
+    def _set(self, kept: list[bytes], keyword: str, value: float) -> None:
+        place = self._places.get(keyword.encode())
+        card = _card(keyword, value, self._cards[place] if place is not None else None)
+        if place is None:
+            kept.append(card)
+        else:
+            kept[place] = card
 
 
 def without_data(cards: Sequence[bytes]) -> list[bytes]:
@@ -77,7 +108,11 @@ def padding(size: int) -> bytes:
 def number_of(cards: Sequence[bytes], keyword: str) -> float | None:
     """Return the value of a keyword that has a number, None where there is none."""
     found = _find(cards, keyword)
-    match = _NUMBER.match(cards[found][10:]) if found is not None else None
+    return _number(cards[found]) if found is not None else None
+
+
+def _number(card: bytes) -> float | None:
+    match = _NUMBER.match(card[10:])
     return float(match[1].replace(b"D", b"E").replace(b"d", b"e")) if match else None
 
 
@@ -88,20 +123,6 @@ def _keyword(card: bytes) -> bytes:
 def _find(cards: Sequence[bytes], keyword: str) -> int | None:
     wanted = keyword.encode()
     return next((number for number, card in enumerate(cards) if _keyword(card) == wanted), None)
-
-
-def _versions(cards: Sequence[bytes], axis: int) -> list[str]:
-    """Return the letters of the WCSs that an axis has; '' is the primary one."""
-    matches = (_WCS.match(_keyword(card)) for card in cards)
-    return sorted({match[2].decode() for match in matches if match and int(match[1]) == axis})
-
-
-def _moved(cards: list[bytes], keyword: str, by: int, absent: float | None) -> list[bytes]:
-    """Return cards with a number lowered; ``absent`` is what it is by default, None for nothing at all."""
-    value = number_of(cards, keyword)
-    if value is None and (absent is None or _find(cards, keyword) is not None):
-        return cards
-    return with_number(cards, keyword, (absent or 0.0 if value is None else value) - by)
 
 
 def without_checksums(cards: Sequence[bytes]) -> list[bytes]:
@@ -127,10 +148,14 @@ def with_repeat(cards: list[bytes], keyword: str, count: int) -> list[bytes]:
 def with_number(cards: list[bytes], keyword: str, value: float) -> list[bytes]:
     """Return cards in which a keyword has a number; its comment stays, and it comes last where it was not."""
     found = _find(cards, keyword)
-    match = _NUMBER.match(cards[found][10:]) if found is not None else None
+    if found is None:
+        return [*cards, _card(keyword, value, None)]
+    return [*cards[:found], _card(keyword, value, cards[found]), *cards[found + 1 :]]
+
+
+def _card(keyword: str, value: float, before: bytes | None) -> bytes:
+    """Return the card of a number, with the comment of the one that it takes the place of."""
+    match = _NUMBER.match(before[10:]) if before is not None else None
     comment = b" " + match[2].rstrip() if match and match[2] else b""
     text = str(value) if isinstance(value, int) or not math.isfinite(value) else repr(value).upper()
-    card = (f"{keyword:8}= {text:>20}".encode() + comment)[:CARD_BYTES].ljust(CARD_BYTES)
-    if found is None:
-        return [*cards, card]
-    return [*cards[:found], card, *cards[found + 1 :]]
+    return (f"{keyword:8}= {text:>20}".encode() + comment)[:CARD_BYTES].ljust(CARD_BYTES)

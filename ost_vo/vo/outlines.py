@@ -102,14 +102,19 @@ class Field:
 
 def _contains(region: Region, points: Vectors) -> NDArray[np.bool_]:
     if isinstance(region, Circle):
-        centre = unit_vectors([(region.longitude, region.latitude)])[0]
-        return _angles(centre, points) <= math.radians(region.radius) + _ROUNDING
+        return _angles(_centre(region), points) <= math.radians(region.radius) + _ROUNDING
     if isinstance(region, Range):
         longitude = np.degrees(np.arctan2(points[:, 1], points[:, 0]))
         latitude = np.degrees(np.arctan2(points[:, 2], np.hypot(points[:, 0], points[:, 1])))
         is_between = (latitude >= region.south) & (latitude <= region.north)
         return is_between & ((longitude - region.west) % 360 <= region.width)
     return _in_polygon(unit_vectors(region.vertices), points)
+
+
+def _centre(circle: Circle) -> Vectors:
+    longitude, latitude = math.radians(circle.longitude), math.radians(circle.latitude)
+    across = math.cos(latitude)
+    return np.array([across * math.cos(longitude), across * math.sin(longitude), math.sin(latitude)])
 
 
 def _in_polygon(vertices: Vectors, points: Vectors) -> NDArray[np.bool_]:
@@ -135,7 +140,7 @@ def _in_polygon(vertices: Vectors, points: Vectors) -> NDArray[np.bool_]:
 
 def _outline(region: Region) -> _Arcs:
     if isinstance(region, Circle):
-        return _small_circle(unit_vectors([(region.longitude, region.latitude)]), math.radians(region.radius))
+        return _small_circle(_centre(region)[None], math.radians(region.radius))
     if isinstance(region, Polygon):
         vertices = unit_vectors(region.vertices)
         return _great_arcs(vertices, np.roll(vertices, -1, axis=0))
@@ -228,6 +233,8 @@ def _grid(size: tuple[int, int]) -> Pixels:
 
 def _clipped(begin: Pixels, end: Pixels, size: tuple[int, int]) -> Pixels:
     """Return the ends of what of straight lines lies in an image (Liang and Barsky's way)."""
+    if all(((ends >= -0.5) & (ends <= np.subtract(size, 0.5))).all() for ends in (begin, end)):
+        return np.concatenate([begin, end])  # all of it, as of most small regions
     finite = np.isfinite(begin).all(axis=1) & np.isfinite(end).all(axis=1)
     begin, end = begin[finite], end[finite]
     change = end - begin

@@ -5,6 +5,7 @@ Source: UWS 1.1 (sections 2.1.3 phases, 2.2.2 representations, appendix B schema
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from lxml import etree
 from ost_vo.faults import UsageFault
 
 CONTENT_TYPE = "text/xml"
+# Of the public name of a job, which tells nothing of its id.
+PUBLIC_NAME_DIGITS = 32
 VERSION = "1.1"
 
 _UWS = "http://www.ivoa.net/xml/UWS/v1.0"
@@ -133,6 +136,16 @@ class Job:
     results: tuple[Result, ...] = ()
     failure: Failure | None = None
     progress: Mapping[str, int] | None = None
+
+    @property
+    def shown_id(self) -> str:
+        """What those get to see who may see other people's jobs: the id of an anonymous one is its key."""
+        return self.id if self.owner_id is not None else public_name(self.id)
+
+
+def public_name(job_id: str) -> str:
+    """Return the name of an anonymous job, from which its id cannot be found."""
+    return hashlib.sha256(job_id.encode()).hexdigest()[:PUBLIC_NAME_DIGITS]
 
 
 def timestamp(moment: datetime | None) -> str:

@@ -17,11 +17,10 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from ost_vo import logs
 from ost_vo.faults import Fault
-from ost_vo.services import description, directory
+from ost_vo.services import description, directory, policies
 from ost_vo.services.archive import Archive
 from ost_vo.services.coverage import REMEMBERED, Footprints
 from ost_vo.services.engine import Engine
-from ost_vo.services.holdings import Holdings
 from ost_vo.services.logins import Logins
 from ost_vo.services.openid import Provider
 from ost_vo.settings import Settings
@@ -75,8 +74,6 @@ def create_app(settings: Settings | None = None) -> Starlette:
         app.state.cutout_limiter = anyio.CapacityLimiter(chosen.cutout_slots)
         app.state.footprints = Footprints()
         app.state.moc_limiter = anyio.CapacityLimiter(REMEMBERED)
-        app.state.holdings = Holdings()
-        app.state.holdings_limiter = anyio.CapacityLimiter(1)
         binary2.warm()
         tabledata.warm()
         upload_rows.warm()
@@ -151,4 +148,5 @@ def _engine(archive: Archive) -> Engine:
         from ost_vo.tasks import dispatcher  # Celery takes a while to import
 
         return Engine(archive, 0, dispatch=dispatcher(archive.settings), loop=loop)
-    return Engine(archive, archive.settings.job_slots, loop=loop)
+    own = policies.places(archive.settings)
+    return Engine(archive, archive.settings.job_slots, own=own, loop=loop)

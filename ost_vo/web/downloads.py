@@ -14,14 +14,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from ost_vo.access.context import Context
 from ost_vo.services import description, downloads, outgoing
 from ost_vo.services.archive import Archive
 from ost_vo.services.outgoing import Assembly, Outgoing
+from ost_vo.vo.parameters import Parameters
 from ost_vo.vo.uws import Failure, Result
 from ost_vo.web import uws, vosi
+from ost_vo.web.authentication import context_of
 from ost_vo.web.files import disposition, pieces, satisfiable
 
-# What is read from a file at a time, and so what each client costs [bytes].
 _ONE_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
@@ -30,16 +32,17 @@ async def send(request: Request, path: Path, result: Result) -> Response:
 
     Raises:
         ConflictFault: something in it may not be given out any more, or has changed.
+        AuthorizationFault: the caller is an administrator who does not see all that is in it.
         NotFoundFault: it is gone.
     """
-    archive: Archive = request.app.state.archive
-    job_id = request.path_params["job_id"]
-    return await send_of(request, archive, job_id, path, result)
+    caller = await context_of(request, Parameters([]))
+    return await send_of(request, request.path_params["job_id"], path, result, caller)
 
 
-async def send_of(request: Request, archive: Archive, job_id: str, path: Path, result: Result) -> Response:
+async def send_of(request: Request, job_id: str, path: Path, result: Result, caller: Context) -> Response:
     """Send a result of a job; faults are those of :func:`send`."""
-    ready = await run_in_threadpool(outgoing.prepare, archive, job_id, path, result)
+    archive: Archive = request.app.state.archive
+    ready = await run_in_threadpool(outgoing.prepare, archive, job_id, path, result, caller)
     if ready.assembly is None:
         response = await uws.send_file(request, path, result)
         response.headers["Content-Disposition"] = disposition(ready.name)
@@ -112,5 +115,5 @@ def _failure_as_text(failure: Failure) -> tuple[bytes, str]:
 
 routes = [
     *vosi.routes("/downloads", description.downloads_capabilities),
-    *uws.routes("/downloads", downloads.KIND, _failure_as_text, send),
+    *uws.routes(downloads.KIND, _failure_as_text, send),
 ]

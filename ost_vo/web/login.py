@@ -27,8 +27,7 @@ from ost_vo.web.parameters import read
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
-    # With no-referrer, browsers would send the form with the origin "null", and it would be refused.
-    "Referrer-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
 }
 
 

@@ -7,7 +7,6 @@ nothing; its id in the archive is the secret token, which the creator alone is g
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 from collections.abc import Awaitable, Callable
@@ -27,10 +26,10 @@ from ost_vo.services.download_plan import ARCHIVE
 from ost_vo.services.jobs import ABORT, RUN, Jobs
 from ost_vo.store.downloads import CONDITIONS
 from ost_vo.vo.parameters import Parameters
-from ost_vo.vo.uws import FINAL, Job, Phase
+from ost_vo.vo.uws import FINAL, Job, Phase, public_name
 from ost_vo.web import errors
 from ost_vo.web.addresses import counted_address, networks
-from ost_vo.web.authentication import context_of
+from ost_vo.web.authentication import actor_of, context_of
 from ost_vo.web.downloads import send_of
 from ost_vo.web.prefix import base_url
 
@@ -44,7 +43,6 @@ _STATUS = {
     Phase.ABORTED: "cancelled",
     Phase.ARCHIVED: "expired",
 }
-_NAME_DIGITS = 32
 _WHOLE = 100
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -80,7 +78,7 @@ async def create(request: Request) -> Response:
     job_id = await run_in_threadpool(_jobs(request).create, downloads.KIND, context, wanted, address)
     if context.user_id:
         return JSONResponse({"job_id": job_id}, 201)
-    return JSONResponse({"job_id": _public_name(job_id), "job_token": job_id}, 201)
+    return JSONResponse({"job_id": public_name(job_id), "job_token": job_id}, 201)
 
 
 async def status(request: Request) -> Response:
@@ -108,19 +106,22 @@ async def cancel(request: Request) -> Response:
     job, context = await _found(request)
     if job.phase not in FINAL:
         control = Parameters([("PHASE", ABORT)])
-        await run_in_threadpool(_jobs(request).control, downloads.KIND, job.id, context, control)
+        await run_in_threadpool(
+            _jobs(request).control, downloads.KIND, job.id, context, control, actor_of(request)
+        )
         job, _ = await _found(request)
     return JSONResponse({"status": _STATUS.get(job.phase, "queued"), "error": _error(job)})
 
 
 async def download(request: Request) -> Response:
     """Send the archive of a job."""
-    archive: Archive = request.app.state.archive
     job, context = await _found(request)
     if job.phase is not Phase.COMPLETED:
         raise UsageFault("Not ready")
-    path, result = await run_in_threadpool(_jobs(request).result, downloads.KIND, job.id, context, ARCHIVE)
-    return await send_of(request, archive, job.id, path, result)
+    path, result = await run_in_threadpool(
+        _jobs(request).result, downloads.KIND, job.id, context, ARCHIVE, actor_of(request)
+    )
+    return await send_of(request, job.id, path, result, context)
 
 
 async def _found(request: Request) -> tuple[Job, Context]:
@@ -131,18 +132,13 @@ async def _found(request: Request) -> tuple[Job, Context]:
     """
     context = await context_of(request, Parameters([]))
     name, token = request.path_params["job_id"], request.headers.get(TOKEN_HEADER, "")
-    is_token = hmac.compare_digest(_public_name(token).encode(), name.encode())
+    is_token = hmac.compare_digest(public_name(token).encode(), name.encode())
     job_id = token if is_token else name
-    job = await run_in_threadpool(_jobs(request).get, downloads.KIND, job_id, context)
+    job = await run_in_threadpool(_jobs(request).get, downloads.KIND, job_id, context, actor_of(request))
     # The id of an anonymous job is for the header alone: URLs are kept in logs.
     if job.owner_id is None and not is_token:
         raise NotFoundFault("There is no such job.")
     return job, context
-
-
-def _public_name(job_id: str) -> str:
-    """Return the name of an anonymous job, from which its id cannot be found."""
-    return hashlib.sha256(job_id.encode()).hexdigest()[:_NAME_DIGITS]
 
 
 def _error(job: Job) -> str:
@@ -175,7 +171,8 @@ def _parameters(run: str, body: dict[str, Any]) -> Parameters:
     if not isinstance(filters, dict):
         raise UsageFault("filters is no JSON object.", "Give names and values.")
     pairs = [("RUN", run), *(("ID", item) for item in ids)]
-    for name, value in filters.items():
+    for given, value in filters.items():
+        name = given.removesuffix("[]")  # as forms had it for several values
         if name.upper() not in CONDITIONS or name.upper() == "RUN":
             known = ", ".join(key.lower() for key in CONDITIONS if key != "RUN")
             raise UsageFault(f"There is no filter {name!r}.", f"Filters: {known}.")

@@ -59,5 +59,5 @@ def failure_as_text(failure: Failure) -> tuple[bytes, str]:
 
 routes = [
     Route("/soda/sync", sync, methods=["GET", "POST"]),
-    *uws.routes("/soda/async", soda_jobs.KIND, failure_as_text),
+    *uws.routes(soda_jobs.KIND, failure_as_text),
 ]

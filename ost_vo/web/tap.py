@@ -28,7 +28,7 @@ async def sync(request: Request) -> Response:
 
 routes = [
     Route("/tap/sync", sync, methods=["GET", "POST"]),
-    *uws.routes("/tap/async", tap_jobs.KIND),
+    *uws.routes(tap_jobs.KIND),
     *vosi.routes("/tap", description.tap_capabilities),
     Route("/tap/examples", pages.examples),
     Route("/tap/tables", vosi.tables),

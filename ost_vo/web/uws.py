@@ -14,8 +14,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from ost_vo.access.actor import Actor
 from ost_vo.access.context import Context
 from ost_vo.faults import NotFoundFault, UsageFault
+from ost_vo.services import downloads, soda_jobs, tap_jobs
 from ost_vo.services.archive import Archive
 from ost_vo.services.engine import Engine
 from ost_vo.services.jobs import Jobs
@@ -24,7 +26,7 @@ from ost_vo.vo.parameters import Parameters
 from ost_vo.vo.uws import ACTIVE, Failure, Job, Result
 from ost_vo.web import compression
 from ost_vo.web.addresses import counted_address, networks
-from ost_vo.web.authentication import context_of
+from ost_vo.web.authentication import actor_of, context_of
 from ost_vo.web.parameters import read
 from ost_vo.web.prefix import base_url
 
@@ -37,8 +39,11 @@ _CHUNK_BYTES = 1 << 20
 # How many jobs the list shows to which a DELETE redirects (UWS 1.1 section 2.2.2.1).
 SHORT_LIST = 100
 
+# Kind of job to the path of the list of its jobs.
+LISTS = {tap_jobs.KIND: "/tap/async", soda_jobs.KIND: "/soda/async", downloads.KIND: "/downloads"}
+
 Handler = Callable[[Request], Awaitable[Response]]
-Change = Callable[[Jobs, str, str, Context, Parameters], None]
+Change = Callable[[Jobs, str, str, Context, Parameters, Actor | None], None]
 # The document and its media type.
 FailureDocument = Callable[[Failure], tuple[bytes, str]]
 # Sends a result of the job that the URL names, given its file and what it is.
@@ -66,7 +71,6 @@ async def send_file(request: Request, path: Path, result: Result) -> Response:
 
 
 def routes(
-    prefix: str,
     kind: str,
     failure_document: FailureDocument = failure_as_votable,
     send_result: SendResult = send_file,
@@ -74,12 +78,11 @@ def routes(
     """Return the routes of a job list and of all that is below it.
 
     Args:
-        prefix: path of the list, such as ``/tap/async``.
-        kind: of its jobs.
+        kind: of its jobs; LISTS says where the list is.
         failure_document: makes what ``/error`` answers.
         send_result: makes what ``/results/...`` answers.
     """
-    return _Endpoint(prefix, kind, failure_document, send_result).routes()
+    return _Endpoint(LISTS[kind], kind, failure_document, send_result).routes()
 
 
 class _Endpoint:
@@ -155,7 +158,8 @@ class _Endpoint:
     async def delete(self, request: Request) -> Response:
         """Destroy a job (section 2.2.3.2)."""
         job_id = request.path_params["job_id"]
-        await run_in_threadpool(_jobs(request).delete, self._kind, job_id, await _caller(request))
+        caller = await _caller(request)
+        await run_in_threadpool(_jobs(request).delete, self._kind, job_id, caller, actor_of(request))
         return _see(f"{self._url(request)}?LAST={SHORT_LIST}")
 
     async def parameters(self, request: Request) -> Response:
@@ -169,8 +173,9 @@ class _Endpoint:
     async def result(self, request: Request) -> Response:
         """Send a result."""
         job_id, result_id = request.path_params["job_id"], request.path_params["result_id"]
+        caller = await _caller(request)
         path, result = await run_in_threadpool(
-            _jobs(request).result, self._kind, job_id, await _caller(request), result_id
+            _jobs(request).result, self._kind, job_id, caller, result_id, actor_of(request)
         )
         return await self._send_result(request, path, result)
 
@@ -193,14 +198,16 @@ class _Endpoint:
             parameters = await read(request)
             job_id = request.path_params["job_id"]
             caller = await context_of(request, parameters)
-            await run_in_threadpool(change, _jobs(request), self._kind, job_id, caller, parameters)
+            jobs, actor = _jobs(request), actor_of(request)
+            await run_in_threadpool(change, jobs, self._kind, job_id, caller, parameters, actor)
             return _see(self._job_url(request))
 
         return answer
 
     async def _get(self, request: Request) -> Job:
         job_id = request.path_params["job_id"]
-        return await run_in_threadpool(_jobs(request).get, self._kind, job_id, await _caller(request))
+        caller = await _caller(request)
+        return await run_in_threadpool(_jobs(request).get, self._kind, job_id, caller, actor_of(request))
 
     async def _changed(self, request: Request, job: Job, seconds: float) -> Job:
         """Return the job when it is in another phase than here, or after so many seconds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,6 +169,7 @@ def night(service: Service, blues_project: object) -> Iterator[Night]:
     night.execute("DELETE FROM archive.deletions WHERE path LIKE 'downloads/%%'")
     night.execute("DELETE FROM archive.runs WHERE name = %s", RUN)
     night.execute("DELETE FROM archive.jobs WHERE kind = 'download'")
+    shutil.rmtree(service.settings.data / RUN)
 
 
 @pytest.fixture(scope="module")

@@ -216,6 +216,12 @@ def test_a_file_that_has_changed_since_it_was_ingested_is_marked(client: Client,
         (row,) = csv.DictReader(io.StringIO(client.result(job, "manifest.csv").decode()))
         assert row["status"] == "changed"
         assert row["sha256"] in client.result(job, "checksums").decode()
+    events = night.execute(
+        "SELECT problem, detail FROM archive.file_events JOIN archive.products USING (product_id)"
+        " WHERE obs_publisher_did = %s AND problem = 'changed'",
+        night.did("light 1.fits"),
+    )
+    assert events == [("changed", "another checksum")]
 
 
 def test_a_job_tells_its_progress(client: Client, night: Night) -> None:

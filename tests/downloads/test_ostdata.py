@@ -8,6 +8,10 @@ import zipfile
 import pytest
 import requests
 
+from ost_vo.access.context import ANONYMOUS
+from ost_vo.services import selection
+from ost_vo.services.archive import Archive
+from ost_vo.vo.parameters import Parameters
 from tests.downloads.conftest import RUN, SECRET, Client, Night
 
 PROGRESS = {"status", "progress", "bytes_total", "bytes_done", "url", "error"}
@@ -74,9 +78,48 @@ def test_a_users_job_needs_no_token(old: OldClient, bob: Client, night: Night) -
 
 
 def test_filters_narrow_a_run(old: OldClient, night: Night) -> None:
-    filters = {"exposure_type": ["LI", "FL"], "file_type": "FITS", "spectroscopy": False, "exptime_min": 2}
+    filters = {"exposure_type[]": ["LI", "FL"], "file_type": "FITS", "spectroscopy": False, "exptime_min": 2}
     job = old.create(filters=filters).json()
     assert old.ended(job)["bytes_total"] == len(night.contents["light 1.fits"])
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "condition"),
+    [
+        ("file_type", ["FITS"], r"path ~* '\.(fits?|fts)(\.(gz|fz|bz2))?$|\.fz$'"),
+        ("file_type", ["SER", "jpg"], r"path ~* '\.(ser|jpe?g)$'"),
+        ("main_target", ["m 4"], "target_name ILIKE '%%m 4%%' OR header_target ILIKE '%%m 4%%'"),
+        ("exposure_type", ["LI", "da"], "exposure_type IN ('light', 'dark')"),
+        ("exposure_type", ["UK"], "exposure_type IS NULL"),
+        ("spectroscopy", ["true"], "dataproduct_type = 'spectrum'"),
+        ("spectroscopy", ["False"], "dataproduct_type IS DISTINCT FROM 'spectrum'"),
+        ("exptime_min", ["30"], "t_exptime >= 30"),
+        ("exptime_max", ["30"], "t_exptime <= 30"),
+        ("file_name", ["DARK"], "path ILIKE '%%dark%%'"),
+        ("instrument", ["qhy"], "instrument_name ILIKE '%%qhy%%'"),
+        ("obs_date_contains", ["-02-14 2"], "t_min >= 61085 + 20 / 24.0 AND t_min < 61086"),
+        ("plate_solved", ["true"], "position_source NOT IN ('header')"),
+        ("plate_solved", ["0"], "coalesce(position_source, 'header') = 'header'"),
+        ("pixel_count_min", ["1000000"], "s_xel1 * s_xel2 >= 1000000"),
+        ("pixel_count_max", ["1000000"], "s_xel1 * s_xel2 <= 1000000"),
+    ],
+)
+def test_every_filter_chooses_what_it_says(
+    night: Night, name: str, values: list[str], condition: str
+) -> None:
+    """Texts are parts in any case, numbers are bounds, codes are those of the former archive."""
+    archive = Archive.open(night.service.settings.model_copy(update={"download_bytes": 2**40}))
+    wanted = Parameters([(name, value) for value in values])
+    expected = {
+        identifier
+        for (identifier,) in night.execute(
+            "SELECT obs_publisher_did FROM archive.products WHERE is_valid AND privileges >= 4"
+            f" AND ({condition})"
+        )
+    }
+    found = selection.select(archive, ANONYMOUS, wanted).products
+    archive.close()
+    assert {product.identifier for product in found} == expected
 
 
 @pytest.mark.parametrize(

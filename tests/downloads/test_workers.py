@@ -1,11 +1,13 @@
-"""Downloads whose worker is killed, is stopped, or hears of them through Redis."""
+"""Downloads and cutouts whose worker is killed, is stopped, or hears of them through Redis."""
 
 from __future__ import annotations
 
+import csv
 import os
 import signal
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,12 +24,14 @@ from ost_vo.vo.parameters import Parameters
 from ost_vo.vo.uws import FINAL, Job, Phase
 from tests.conftest import execute
 from tests.downloads.conftest import MODIFIED, Night
-from tests.downloads.workers import EXECUTORS, KIND
+from tests.downloads.workers import CUTOUTS, EXECUTORS, KIND
 
 # A file without blocks on disk takes many seconds to read, and no room.
 LARGE_BYTES = 40 * 2**30
 LARGE = "light 1.fits"
 ROUNDS = 1200
+# Cutouts of one job.
+PLACES = 800
 
 
 class Office:
@@ -85,9 +89,24 @@ class Office:
         wanted = [("ID", identifier), ("RESPONSEFORMAT", form), ("PHASE", "RUN")]
         return self.jobs.create(KIND, ANONYMOUS, Parameters(wanted))
 
+    def create_cutouts(self) -> str:
+        """Create an anonymous job for many cutouts of one image."""
+        ((identifier, longitude, latitude),) = execute(
+            self.settings.dsn("ost_owner"),
+            "SELECT obs_publisher_did, s_ra, s_dec FROM archive.products WHERE s_region IS NOT NULL"
+            " AND dataproduct_type = 'image' AND path LIKE '%%.fits' ORDER BY path LIMIT 1",
+        )
+        places = [f"{longitude} {latitude} {1e-3 * (1 + number / PLACES)}" for number in range(PLACES)]
+        wanted = [("ID", identifier), *(("CIRCLE", place) for place in places), ("PHASE", "RUN")]
+        return self.jobs.create(CUTOUTS, ANONYMOUS, Parameters(wanted))
+
+    def is_writing(self, job_id: str) -> bool:
+        """Say whether some of a result has been written."""
+        return any(path.stat().st_size for path in directory(self.settings, job_id).glob("*.part"))
+
     def job(self, job_id: str) -> Job:
         """Return a job."""
-        return self.jobs.get(KIND, job_id, ANONYMOUS)
+        return self.jobs.get(None, job_id, ANONYMOUS)
 
     def ended(self, job_id: str) -> Phase | None:
         """Return the last phase of a job, None while it has not ended; a failure of it is one of the test."""
@@ -123,7 +142,7 @@ def office(night: Night, tmp_path: Path) -> Iterator[Office]:
     office = Office(night, tmp_path / "s")
     yield office
     office.close()
-    night.execute("DELETE FROM archive.jobs WHERE kind = %s", KIND)
+    night.execute("DELETE FROM archive.jobs WHERE kind = ANY (%s)", [KIND, CUTOUTS])
 
 
 @pytest.fixture
@@ -155,6 +174,31 @@ def test_another_worker_finishes_the_download_of_a_killed_one(
     assert kept == {"archive", "plan", "manifest", "manifest.csv", "checksums", "script"}
 
 
+def test_another_worker_finishes_the_cutouts_of_a_killed_one(office: Office) -> None:
+    first = office.process()
+    job_id = office.create_cutouts()
+    office.until(lambda: office.is_writing(job_id))
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    office.start_here()
+    office.until(lambda: office.ended(job_id) is Phase.COMPLETED)
+    where = directory(office.settings, job_id)
+    assert {path.name for path in where.iterdir()} == {"cutouts.tar", "manifest.csv"}
+    with (where / "manifest.csv").open() as manifest:
+        assert [row["status"] for row in csv.DictReader(manifest)] == ["ok"] * PLACES
+    with tarfile.open(where / "cutouts.tar") as tar:
+        assert len(tar.getnames()) == PLACES + 1
+
+
+def test_cutouts_are_cancelled_in_the_middle(office: Office) -> None:
+    office.start_here()
+    job_id = office.create_cutouts()
+    office.until(lambda: office.is_writing(job_id))
+    office.jobs.abort(CUTOUTS, job_id, ANONYMOUS)
+    office.until(lambda: not directory(office.settings, job_id).exists())
+    assert office.job(job_id).phase is Phase.ABORTED
+
+
 def test_a_download_whose_workers_all_die_says_so(office: Office, night: Night) -> None:
     job_id = office.create(night.did(LARGE))
     night.execute(
@@ -184,18 +228,18 @@ def test_a_download_is_cancelled_in_the_middle(office: Office, night: Night, lar
     assert office.job(aborted).phase is Phase.ABORTED
 
 
-def test_downloads_are_made_through_redis_and_wait_while_it_is_away(
+def test_jobs_go_through_redis_and_wait_while_it_is_away(
     office: Office, night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     office.redis.unlink()
-    waiting = office.create(night.did(LARGE))
-    assert office.job(waiting).phase is Phase.QUEUED
+    waiting = [office.create(night.did(LARGE)), office.create_cutouts()]
+    assert {office.job(job_id).phase for job_id in waiting} == {Phase.QUEUED}
     office.redis.symlink_to(office.redis_target)
-    office.process("celery")
-    other = office.create(night.did(LARGE), "tar.zst")
-    office.until(lambda: office.ended(other) is Phase.COMPLETED)
-    assert office.job(waiting).phase is Phase.QUEUED
+    office.process("celery", KIND, CUTOUTS)
     # The reminder that otherwise comes after a minute.
     monkeypatch.setattr(worker, "REMIND_SECONDS", 0)
     office.engine.worker.sweep()
-    office.until(lambda: office.ended(waiting) is Phase.COMPLETED)
+    for job_id in waiting:
+        office.until(lambda job_id=job_id: office.ended(job_id) is Phase.COMPLETED)
+    told = office.create(night.did(LARGE), "tar.zst")
+    office.until(lambda: office.ended(told) is Phase.COMPLETED)

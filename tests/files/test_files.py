@@ -18,9 +18,11 @@ import psycopg2
 import pytest
 import requests
 from astropy.io import fits
+from typer.testing import CliRunner
 
 from ingest.load import ingest
-from tests.conftest import Service
+from ost_vo.cli import app
+from tests.conftest import Service, execute
 
 CONTENT = bytes(range(256)) * 4
 SIZE = len(CONTENT)
@@ -274,6 +276,35 @@ def test_a_missing_file_is_told_apart_for_those_who_may_see_it(service: Service,
     assert str(service.settings.data) not in response.text
 
 
+def test_a_problem_with_a_file_is_an_event_that_is_counted(service: Service, stored: Path) -> None:
+    identifier = _identifier(service)
+    assert _events(service, identifier) == []
+    stored.write_bytes(CONTENT[::-1])
+    get(service)
+    stored.write_bytes(CONTENT[1:])
+    get(service)
+    assert _events(service, identifier) == [("changed", f"{SIZE - 1} bytes", 2)]
+    stored.unlink()
+    for _ in range(3):
+        get(service)
+    requests.get(f"{service.url}/datalink/file", params={"ID": identifier}, timeout=60)
+    assert _events(service, identifier)[1:] == [("missing", "not found", 4)]
+    settings = {"OST_VO_STATE": str(service.settings.state), "OST_VO_PORT": str(service.settings.port)}
+    listed = CliRunner().invoke(app, ["file-events"], env=settings).stdout
+    assert PATH in listed
+    assert "missing" in listed
+    CliRunner().invoke(app, ["file-events", "--forget", PATH], env=settings)
+    assert _events(service, identifier) == []
+
+
+@pytest.mark.usefixtures("stored")
+def test_what_is_not_the_callers_is_no_event(service: Service) -> None:
+    _execute(service, "UPDATE archive.products SET privileges = 3 WHERE path = %s", PATH)
+    get(service)
+    get(service, PATH + "x")
+    assert _events(service, _identifier(service)) == []
+
+
 def test_links_do_not_lead_out_of_the_data_root(service: Service, stored: Path) -> None:
     secret = service.settings.state / "secret.txt"
     secret.write_text("secret")
@@ -353,6 +384,16 @@ def test_the_demo_files_are_those_that_were_ingested(service: Service) -> None:
     for path in files:
         response = get(service, str(path.relative_to(service.settings.data)))
         assert response.headers["ETag"] == f'"{hashlib.sha256(response.content).hexdigest()}"'
+
+
+def _events(service: Service, identifier: str) -> list[tuple]:
+    """Return what the archive has noted of a file: problem, what was found, how often."""
+    return execute(
+        service.settings.dsn("ost_owner"),
+        "SELECT problem, detail, times FROM archive.file_events JOIN archive.products USING (product_id)"
+        " WHERE obs_publisher_did = %s ORDER BY problem",
+        identifier,
+    )
 
 
 def _openers(path: Path) -> int:

@@ -15,7 +15,6 @@ from tests.conftest import Service, execute
 
 PAGES = (
     "/",
-    "/overview",
     "/runs",
     "/targets",
     "/darks",

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import psycopg2
 import pytest
 from astropy.io import fits
 
 from ingest.load import ingest
-from tests.conftest import Service
+from tests.conftest import Service, execute
 
 RUN = "cutouts"
 
@@ -27,6 +27,14 @@ CUBE = {
     "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 83.8, "CRVAL2": -5.4, "CRPIX1": 10.0, "CRPIX2": 8.0,
     "CDELT1": -1e-3, "CDELT2": 1e-3, "CTYPE3": "WAVE", "CUNIT3": "nm", "CRVAL3": 500.0, "CRPIX3": 1.0,
     "CDELT3": 1.0, "CTYPE4": "STOKES", "CRVAL4": 1.0, "CRPIX4": 1.0, "CDELT4": 1.0,
+}  # fmt: skip
+
+
+# A plane every ten seconds from MJD 61085.5 in TT on, which is 69.184 s ahead of UTC.
+SERIES = {
+    "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 83.8, "CRVAL2": -5.4, "CRPIX1": 10.0, "CRPIX2": 8.0,
+    "CDELT1": -1e-3, "CDELT2": 1e-3, "CTYPE3": "TIME", "CUNIT3": "s", "CRVAL3": 0.0, "CRPIX3": 1.0,
+    "CDELT3": 10.0, "TIMESYS": "TT", "MJDREFI": 61085, "MJDREFF": 0.5,
 }  # fmt: skip
 
 
@@ -59,6 +67,7 @@ def _write(root: Path) -> None:
         root / "many.fits"
     )
     fits.PrimaryHDU(pixels(4, 20, 16, 18), header(CUBE)).writeto(root / "cube.fits")
+    fits.PrimaryHDU(pixels(9, 16, 18), header(SERIES)).writeto(root / "series.fits")
     fits.PrimaryHDU(image, header({"OBJECT": "nowhere"})).writeto(root / "nowhere.fits")
     hostile = header(SIP, PLTRAH="oops", XPIXELSZ=1e300, CNPIX1="x", PV1_1=1e40)
     fits.PrimaryHDU(image, hostile).writeto(root / "hostile.fits")
@@ -67,17 +76,28 @@ def _write(root: Path) -> None:
 @pytest.fixture(scope="package")
 def made(service: Service) -> Iterator[dict[str, str]]:
     """The identifiers of the files, by their names up to the first dot."""
-    root = service.settings.data / RUN
-    _write(root)
+    with ingested(service, RUN, _write) as found:
+        yield {name.split(".")[0]: identifier for name, identifier in found.items()}
+
+
+@contextmanager
+def ingested(service: Service, run: str, write: Callable[[Path], None]) -> Iterator[dict[str, str]]:
+    """Take the files of a run into the running archive for the time of a block; hand out name to identifier.
+
+    Args:
+        service: the archive.
+        run: name of the run.
+        write: makes the directory of the run, and the files in it.
+    """
+    root, owner = service.settings.data / run, service.settings.dsn("postgres")
+    write(root)
     ingest([root], service.settings, None)
-    connection = psycopg2.connect(service.settings.dsn("postgres"))
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT path, obs_publisher_did FROM archive.products WHERE path LIKE '{RUN}/%'")
-        yield {Path(path).name.split(".")[0]: identifier for path, identifier in cursor.fetchall()}
-        cursor.execute(f"DELETE FROM archive.products WHERE path LIKE '{RUN}/%'")
-        cursor.execute(f"DELETE FROM archive.runs WHERE name = '{RUN}'")
-    connection.close()
+    rows = execute(
+        owner, "SELECT path, obs_publisher_did FROM archive.products WHERE path LIKE %s", f"{run}/%"
+    )
+    yield {Path(path).name: identifier for path, identifier in rows}
+    execute(owner, "DELETE FROM archive.products WHERE path LIKE %s", f"{run}/%")
+    execute(owner, "DELETE FROM archive.runs WHERE name = %s", run)
     for path in root.iterdir():
         path.unlink()
     root.rmdir()

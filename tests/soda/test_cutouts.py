@@ -16,8 +16,8 @@ from astropy.io import fits
 from astropy.io.votable import parse
 from astropy.wcs import WCS, FITSFixedWarning
 
-from tests.conftest import Service
-from tests.soda.conftest import CUBE, RUN, SIP, header, pixels
+from tests.conftest import Service, execute
+from tests.soda.conftest import CUBE, RUN, SERIES, SIP, header, pixels
 
 CIRCLE = "10.02 41.03 0.02"
 
@@ -190,6 +190,30 @@ def test_without_overlap_there_is_no_content(
 def test_bands_and_states_that_a_cube_has_not(service: Service, made: dict[str, str]) -> None:
     assert ask(service, made["cube"], BAND="1e-6 2e-6").status_code == 204
     assert ask(service, made["cube"], POL="XX").status_code == 204
+
+
+def test_a_series_is_cut_by_time(service: Service, made: dict[str, str]) -> None:
+    second = 1 / 86_400
+    begin = 61085.5 - 69.184 * second
+    whole = pixels(9, 16, 18)
+    (part,) = opened(ask(service, made["series"], TIME=f"{begin + 16 * second!r} {begin + 34 * second!r}"))
+    np.testing.assert_array_equal(part.data, whole[2:4])
+    assert part.header["CRPIX3"] == -1
+    assert ask(service, made["series"], TIME=f"{begin + 86 * second!r} +Inf").status_code == 204
+    (part,) = opened(ask(service, made["series"], TIME=f"-Inf {begin!r}", CIRCLE="83.8 -5.4 0.002"))
+    assert part.data.shape[0] == 1
+    check(part, whole[:1], header(SERIES))
+
+
+def test_times_are_compared_with_those_that_the_archive_knows(service: Service, made: dict[str, str]) -> None:
+    query = "SELECT t_min, t_max FROM archive.products WHERE obs_publisher_did = %s"
+    owner = service.settings.dsn("ost_owner")
+    ((begin, end),) = execute(owner, query, made["many"])
+    assert ask(service, made["many"], TIME=f"{begin - 1} {end + 1}", CIRCLE=CIRCLE).status_code == 200
+    assert ask(service, made["many"], TIME=f"{end + 1} +Inf", CIRCLE=CIRCLE).status_code == 204
+    # Of the cube no time is known.
+    assert execute(owner, query, made["cube"]) == [(None, None)]
+    assert ask(service, made["cube"], TIME="50000 50001", POL="I").status_code == 200
 
 
 @pytest.mark.parametrize(

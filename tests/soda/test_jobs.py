@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import tarfile
 import time
+from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
-import psycopg2
 import pytest
 import pyvo
 import requests
 from astropy.io import fits
 from astropy.table import Table
 
-from tests.conftest import Service
+from ost_vo.access.context import ANONYMOUS
+from ost_vo.services import soda_jobs
+from ost_vo.services.archive import Archive
+from ost_vo.services.execution import Execution
+from ost_vo.vo.uws import Job, Phase
+from tests.conftest import Service, execute
 from tests.soda.conftest import SIP, header, pixels
 from tests.soda.test_cutouts import CIRCLE, ask, check
 
@@ -194,6 +201,35 @@ def test_a_file_that_cannot_be_read_spoils_its_rows_alone(service: Service, made
     assert "no positions on the sky" in rows[1]["reason"]
 
 
+def test_a_full_disk_is_no_fault_of_the_data(service: Service, made: dict[str, str], tmp_path: Path) -> None:
+    # The kernel's own full disk.
+    (tmp_path / "cutouts.tar.mark.part").symlink_to("/dev/full")
+    now = datetime.now(UTC)
+    wanted = (*(("ID", made[name]) for name in ("sip", "tiled")), ("CIRCLE", CIRCLE))
+    job = Job("a", soda_jobs.KIND, Phase.EXECUTING, None, None, None, now, now, None, 60, now, wanted)
+    archive, execution = Archive.open(service.settings), Execution(job, ANONYMOUS, tmp_path, _mark="mark")
+    with pytest.raises(OSError, match="No space left"):
+        soda_jobs.execute(archive, execution)
+    archive.close()
+    execution.discard()
+    assert not tmp_path.exists()
+
+
+def test_a_changed_file_is_not_cut(service: Service, made: dict[str, str]) -> None:
+    path = service.settings.data / "cutouts" / "sip.fits"
+    content, status = path.read_bytes(), path.stat()
+    path.write_bytes(content + b" " * 2880)
+    try:
+        rows = manifest(run(service, {"ID": [made["sip"], made["tiled"]], "CIRCLE": CIRCLE}))
+        assert [row["status"] for row in rows] == ["failed", "ok"]
+        assert "has changed on disk" in rows[0]["reason"]
+    finally:
+        path.write_bytes(content)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    (event,) = _events(service, made["sip"])
+    assert event == ("changed", f"{len(content) + 2880} bytes", 1)
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -235,7 +271,14 @@ def test_the_service_describes_its_jobs(service: Service) -> None:
 
 
 def _owner(service: Service, statement: str, *parameters: str) -> None:
-    connection = psycopg2.connect(service.settings.dsn("ost_owner"))
-    with connection, connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-    connection.close()
+    execute(service.settings.dsn("ost_owner"), statement, *parameters)
+
+
+def _events(service: Service, identifier: str) -> list[tuple]:
+    """Return what the archive has noted of a file: problem, what was found, how often."""
+    return execute(
+        service.settings.dsn("ost_owner"),
+        "SELECT problem, detail, times FROM archive.file_events JOIN archive.products USING (product_id)"
+        " WHERE obs_publisher_did = %s",
+        identifier,
+    )

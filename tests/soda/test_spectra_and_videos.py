@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import psycopg2
 import pytest
 import requests
 from astropy.io import fits
 from astropy.io.votable import parse
 
-from ingest.load import ingest
-from tests.conftest import Service
+from tests.conftest import Service, execute
+from tests.soda.conftest import ingested
 from tests.soda.test_cutouts import ask, opened
 
 RUN = "spectra"
@@ -35,6 +34,38 @@ def _columns(shape: tuple[int, ...]) -> list[fits.Column]:
     ]
 
 
+def _variable(count: int) -> fits.HDUList:
+    """Return spectra in arrays of variable length, one a row; before them is what no spectrum refers to."""
+
+    def arrays(*values: np.ndarray) -> np.ndarray:
+        made = np.empty(count, object)
+        made[:] = values[:count]
+        return made
+
+    columns = [
+        fits.Column("WAVE", "PD()", unit="Angstrom", array=arrays(WAVES, WAVES[:9])),
+        fits.Column("FLUX", "QE()", array=arrays((WAVES / 10).astype("f4"), WAVES[:9].astype("f4"))),
+        fits.Column("MASK", "PL()", array=arrays(WAVES > 4150, np.ones(9, bool))),
+        fits.Column("PAIR", "2J", array=[[1, 2]] * count),
+        fits.Column("NOTE", "PA()", array=arrays(np.array(list("a note")), np.array(list("none")))),
+    ]
+    table = fits.BinTableHDU.from_columns(columns, name="SPECTRUM")
+    return fits.HDUList([fits.PrimaryHDU(header=fits.Header(CARDS)), table])
+
+
+def _ragged() -> fits.HDUList:
+    """Return a spectrum in rows, each of which has an array of another length besides."""
+    found = np.empty(len(WAVES), object)
+    found[:] = [np.full(number % 4, number, "i4") for number in range(len(WAVES))]
+    columns = [
+        fits.Column("WAVE", "D", unit="Angstrom", array=WAVES),
+        fits.Column("FLUX", "D", array=WAVES / 10),
+        fits.Column("LINES", "PJ()", array=found),
+    ]
+    table = fits.BinTableHDU.from_columns(columns, name="SPECTRUM")
+    return fits.HDUList([fits.PrimaryHDU(header=fits.Header(CARDS)), table])
+
+
 def _video() -> bytes:
     header = struct.pack(
         "<14s7i40s40s40s2q", b"LUCAM-RECORDER", 0, 0, 0, WIDTH, HEIGHT, 16, FRAMES,
@@ -51,6 +82,9 @@ def _write(root: Path) -> None:
         table = fits.BinTableHDU.from_columns(_columns(shape), name="SPECTRUM")
         table.add_checksum()
         fits.HDUList([primary, table]).writeto(root / f"{name}.fits")
+    for name, count in (("heap", 1), ("several", 2)):
+        _variable(count).writeto(root / f"{name}.fits")
+    _ragged().writeto(root / "ragged.fits")
     axis = {"CTYPE1": "WAVE", "CUNIT1": "Angstrom", "CRVAL1": WAVES[0], "CDELT1": 2.0, "CRPIX1": 1.0}
     line = fits.PrimaryHDU((WAVES / 10).astype("f4"), fits.Header(CARDS | axis))
     line.writeto(root / "line.fits")
@@ -60,20 +94,8 @@ def _write(root: Path) -> None:
 @pytest.fixture(scope="module")
 def spectra(service: Service) -> Iterator[dict[str, str]]:
     """The identifiers of the files, by their names."""
-    root = service.settings.data / RUN
-    _write(root)
-    ingest([root], service.settings, None)
-    connection = psycopg2.connect(service.settings.dsn("postgres"))
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT path, obs_publisher_did FROM archive.products WHERE path LIKE '{RUN}/%'")
-        yield {Path(path).name: identifier for path, identifier in cursor.fetchall()}
-        cursor.execute(f"DELETE FROM archive.products WHERE path LIKE '{RUN}/%'")
-        cursor.execute(f"DELETE FROM archive.runs WHERE name = '{RUN}'")
-    connection.close()
-    for path in root.iterdir():
-        path.unlink()
-    root.rmdir()
+    with ingested(service, RUN, _write) as found:
+        yield found
 
 
 @pytest.mark.parametrize("name", ["rows", "arrays"])
@@ -86,6 +108,31 @@ def test_a_band_of_a_table(service: Service, spectra: dict[str, str], name: str)
     assert set(table.data["NAME"]) == {"star"}
     assert "CHECKSUM" not in table.header
     assert spectra[f"{name}.fits"] in "".join(table.header["HISTORY"]).replace(" ", "")
+
+
+def test_a_band_of_arrays_of_variable_length(service: Service, spectra: dict[str, str]) -> None:
+    _, table = opened(ask(service, spectra["heap.fits"], BAND="4100e-10 4199.9e-10"))
+    expected = WAVES[(WAVES >= 4100) & (WAVES <= 4199.9)]
+    np.testing.assert_array_equal(table.data["WAVE"][0], expected)
+    np.testing.assert_array_equal(table.data["FLUX"][0], (expected / 10).astype("f4"))
+    np.testing.assert_array_equal(table.data["PAIR"], [[1, 2]])
+    assert "".join(table.data["NOTE"][0]) == "a note"
+    np.testing.assert_array_equal(table.data["MASK"][0], expected > 4150)
+    # What was cut away is not in the heap any more: 13 bytes for each wavelength, and the note.
+    assert table.header["PCOUNT"] == 13 * len(expected) + 6
+
+
+def test_a_band_of_rows_with_arrays_of_variable_length(service: Service, spectra: dict[str, str]) -> None:
+    _, table = opened(ask(service, spectra["ragged.fits"], BAND="4100e-10 4108.1e-10"))
+    np.testing.assert_array_equal(table.data["WAVE"], [4100, 4102, 4104, 4106, 4108])
+    for number, lines in zip(range(50, 55), table.data["LINES"], strict=True):
+        np.testing.assert_array_equal(lines, [number] * (number % 4))
+
+
+def test_several_spectra_in_a_table_are_refused(service: Service, spectra: dict[str, str]) -> None:
+    answer = ask(service, spectra["several.fits"], BAND="4100e-10 4199.9e-10")
+    assert answer.status_code == 400
+    assert "several spectra: the column WAVE" in answer.text
 
 
 def test_a_band_of_an_image_with_one_axis(service: Service, spectra: dict[str, str]) -> None:
@@ -129,8 +176,8 @@ def test_frames_of_a_video(service: Service, spectra: dict[str, str]) -> None:
 
 
 def test_a_video_by_time(service: Service, spectra: dict[str, str]) -> None:
-    rows = _select(service, "SELECT t_min FROM archive.products WHERE path = 'spectra/moon.ser'")
-    begin = rows[0][0]
+    query = "SELECT t_min FROM archive.products WHERE path = 'spectra/moon.ser'"
+    ((begin,),) = execute(service.settings.dsn("ost_owner"), query)
     day = 86_400
     answer = ask(service, spectra["moon.ser"], TIME=f"{begin + 4.5 / day!r} {begin + 8.5 / day!r}")
     assert _frames(answer.content)[0] == [5, 6, 7, 8]
@@ -163,12 +210,3 @@ def test_links_describe_what_can_be_cut(
     (row,) = (row for row in document.get_first_table().array if row["semantics"] == "#cutout")
     (described,) = (resource for resource in document.resources if row["service_def"] == resource.ID)
     assert {param.name for param in described.groups[0].entries} == inputs
-
-
-def _select(service: Service, query: str) -> list[tuple]:
-    connection = psycopg2.connect(service.settings.dsn("ost_owner"))
-    with connection, connection.cursor() as cursor:
-        cursor.execute(query)
-        rows = cursor.fetchall()
-    connection.close()
-    return rows

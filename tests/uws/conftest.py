@@ -24,7 +24,8 @@ from ost_vo.vo.uws import Phase
 from tests.conftest import ScratchArchive, execute
 from tests.uws.kinds import EXECUTORS
 
-HEAR_SECONDS = 30
+# Long enough for workers to start on a machine that is busy.
+HEAR_SECONDS = 120
 
 
 class Desk:
@@ -48,9 +49,9 @@ class Desk:
         self._idle = Engine(self.archive, 0, executors=EXECUTORS)
         self.jobs = self._idle.jobs
 
-    def engine(self, slots: int = 1) -> Engine:
-        """Start an engine in this process."""
-        engine = Engine(self.archive, slots, executors=EXECUTORS)
+    def engine(self, slots: int = 1, *own: str) -> Engine:
+        """Start an engine in this process, with a place for each kind that is to have one of its own."""
+        engine = Engine(self.archive, slots, own=dict.fromkeys(own, 1), executors=EXECUTORS)
         engine.start()
         self._engines.append(engine)
         return engine

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Mapping
 
 from ost_vo.faults import UsageFault
 from ost_vo.services.archive import Archive
 from ost_vo.services.engine import Engine
-from ost_vo.services.execution import Execution
+from ost_vo.services.execution import Execution, Executor
 from ost_vo.settings import Settings
 from ost_vo.store.results import stream
 from ost_vo.vo.columns import Column
@@ -51,20 +52,32 @@ def crash(archive: Archive, execution: Execution) -> list[Result]:
     raise ZeroDivisionError("secret detail")
 
 
-EXECUTORS = {"echo": echo, "sleep": sleep, "refuse": refuse, "crash": crash}
+def overflow(archive: Archive, execution: Execution) -> list[Result]:
+    """Fill the disk: the kernel's own that is always full."""
+    del archive
+    execution.partial("result").write_text("half a res")
+    execution.partial("rest").symlink_to("/dev/full")
+    execution.partial("rest").write_text("ult")
+    return []
 
 
-def main() -> None:
-    """Run jobs until ended, with settings from the environment; with an argument, as a Celery worker."""
-    if sys.argv[1:] == ["celery"]:
+EXECUTORS = {"echo": echo, "sleep": sleep, "refuse": refuse, "crash": crash, "overflow": overflow}
+
+
+def main(executors: Mapping[str, Executor] = EXECUTORS) -> None:
+    """Run jobs until ended, with settings from the environment.
+
+    With arguments, as a Celery worker; those after the first are kinds that have a place of their own.
+    """
+    if sys.argv[1:2] == ["celery"]:
         from ost_vo import tasks
 
-        tasks.work(Settings(), EXECUTORS)
+        tasks.work(Settings(), executors, own=dict.fromkeys(sys.argv[2:], 1))
         return
     # Before there are threads, so that none of them takes the signal.
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     archive = Archive.open(Settings())
-    engine = Engine(archive, 1, executors=EXECUTORS)
+    engine = Engine(archive, 1, executors=executors)
     engine.start()
     signal.sigwait([signal.SIGTERM])
     engine.stop()

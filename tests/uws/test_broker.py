@@ -52,6 +52,20 @@ def test_a_worker_runs_fails_and_aborts_jobs(office: Desk) -> None:
     assert office.jobs.get("sleep", aborted, ANONYMOUS).phase is Phase.ABORTED
 
 
+def test_kinds_with_places_of_their_own_do_not_wait_for_others(office: Desk) -> None:
+    office.process("celery", "echo")
+    slow = [office.create("sleep", SECONDS="600") for _ in range(office.settings.job_slots)]
+    waiting = office.create("refuse")
+    office.until(lambda: office.sleepers() == len(slow))
+    quick = [office.create("echo") for _ in range(3)]
+    for job_id in quick:
+        office.until(lambda: office.jobs.get("echo", job_id, ANONYMOUS).phase is Phase.COMPLETED)  # noqa: B023
+    assert office.jobs.get("refuse", waiting, ANONYMOUS).phase is Phase.QUEUED
+    office.jobs.abort("sleep", slow[0], ANONYMOUS)
+    # Its message has come while there was no place: whoever leaves the place has looked for it.
+    office.until(lambda: office.jobs.get("refuse", waiting, ANONYMOUS).phase is Phase.ERROR)
+
+
 def test_another_worker_finishes_the_job_of_a_killed_one(office: Desk) -> None:
     first = office.process("celery")
     job_id = office.create("sleep", SECONDS="600")

@@ -52,6 +52,26 @@ def test_a_fault_is_told_and_a_flaw_is_not(desk: Desk) -> None:
     assert files(desk, crashed) == []
 
 
+def test_a_full_disk_is_told_and_nothing_is_left(desk: Desk) -> None:
+    desk.engine()
+    job_id = desk.create("overflow")
+    desk.await_phase(job_id, Phase.ERROR)
+    failure = get(desk, "overflow", job_id).failure
+    assert "no room on the archive's disk" in failure.message
+    assert failure.transient
+    desk.until(lambda: not directory(desk.settings, job_id).exists())
+
+
+def test_kinds_with_places_of_their_own_do_not_wait_for_others(desk: Desk) -> None:
+    desk.engine(1, "echo")
+    slow = desk.create("sleep", SECONDS="600")
+    desk.until(lambda: desk.sleepers() == 1)
+    waiting, quick = desk.create("refuse"), desk.create("echo")
+    desk.await_phase(quick, Phase.COMPLETED)
+    assert get(desk, "refuse", waiting).phase is Phase.QUEUED
+    assert get(desk, "sleep", slow).phase is Phase.EXECUTING
+
+
 @pytest.mark.parametrize("how", ["abort", "delete"])
 def test_an_end_by_hand_cancels_the_query_at_once(desk: Desk, how: str) -> None:
     desk.engine()

@@ -19,7 +19,7 @@ from ost_vo.vo.columns import Column
 from ost_vo.web.api import (
     administration,
     audit,
-    holdings,
+    jobs,
     me,
     overrides,
     people,
@@ -51,7 +51,7 @@ _ROUTERS = (
     targets.router,
     overrides.router,
     administration.router,
-    holdings.router,
+    jobs.router,
 )
 _ABOUT = """What may be seen and done here is what the archive's privileges allow: projects, levels and
 contexts. Without a login, the API shows what everybody may see. Log in with a password (Basic), a token

@@ -1,0 +1,73 @@
+"""Files that were not as the archive knows them when somebody asked for them, for the operator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from psycopg2.extensions import connection as Connection
+
+from ost_vo.store.observations import transaction
+
+Problem = Literal["missing", "changed", "unreadable"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileEvent:
+    """A problem with a file.
+
+    Attributes:
+        path: of the file, below the data root.
+        identifier: of the product.
+        problem: missing, changed or unreadable.
+        detail: what was found.
+        times: how often.
+        first_seen, last_seen: when it was met first and last.
+    """
+
+    path: str
+    identifier: str
+    problem: Problem
+    detail: str
+    times: int
+    first_seen: datetime
+    last_seen: datetime
+
+
+def note(connection: Connection, identifier: str, problem: Problem, detail: str) -> None:
+    """Note a problem with the file of a product; one that is known already is counted.
+
+    Args:
+        connection: of the role ost_web, not in autocommit mode.
+        identifier: of the product; nothing is noted of one that there is not.
+        problem: what it is.
+        detail: what was found, for the operator.
+
+    Raises:
+        TransientFault: out of time; the database is going down.
+    """
+    with transaction(connection, {}) as cursor:
+        cursor.execute("SELECT archive.note_file_event(%s, %s, %s)", (identifier, problem, detail))
+
+
+def events(connection: Connection) -> list[FileEvent]:
+    """Return all events, the latest first; for the roles ost_ingest and ost_accounts."""
+    statement = """
+        SELECT path, obs_publisher_did, problem, detail, times, first_seen, last_seen
+        FROM archive.file_events JOIN archive.products USING (product_id)
+        ORDER BY last_seen DESC, product_id, problem"""
+    with transaction(connection, {}) as cursor:
+        cursor.execute(statement)
+        return [FileEvent(*row) for row in cursor.fetchall()]
+
+
+def forget(connection: Connection, paths: Sequence[str]) -> int:
+    """Forget the events of files, which have been seen to; return how many there were."""
+    statement = """
+        DELETE FROM archive.file_events USING archive.products
+        WHERE products.product_id = file_events.product_id AND path = ANY (%s)"""
+    with transaction(connection, {}) as cursor:
+        cursor.execute(statement, (list(paths),))
+        return int(cursor.rowcount)
