@@ -22,6 +22,7 @@ from ingest.load import Loader, Outcome
 from ingest.moving import Rename
 from ingest.reconcile import LossFault, Reconciler
 from ingest.settle import Settling
+from ost_vo.catalogues import lookup
 from ost_vo.faults import TransientFault, UsageFault
 from ost_vo.settings import Settings
 from ost_vo.store import moves, quarantine
@@ -52,6 +53,8 @@ def watch(settings: Settings) -> None:
     """
     if not settings.data.is_dir():
         raise UsageFault(f"The data root {settings.data} is no directory.", "Set OST_VO_DATA_ROOT.")
+    # Before there is a file that would wait for them.
+    lookup.load()
     events: Events = queue.SimpleQueue()
     pauses = _Pauses()
     with _ended_by_signals(events) as ended:

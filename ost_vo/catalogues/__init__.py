@@ -1,1 +1,1 @@
-"""What astronomers call things in the sky, and where those are: from packages, without a network."""
+"""What astronomers call things in the sky, and where those are, without a network."""

@@ -54,7 +54,13 @@ class InField:
 
 def named(name: str) -> Entry | None:
     """Return what catalogues call by a name in any spelling; None where they know none."""
-    return _by_key().get(key(name))
+    wanted = key(name)
+    return _bodies().get(wanted) or stars.named(wanted) or _objects().get(wanted)
+
+
+def load() -> None:
+    """Read all catalogues, which takes half a second, before somebody waits for an answer."""
+    _bodies(), _objects(), _prominent()
 
 
 def around(fields: Sequence[Field], bodies: Sequence[Sequence[InField]]) -> list[list[InField]]:
@@ -100,13 +106,21 @@ def bodies_around(fields: Sequence[Field]) -> list[list[InField]]:
 
 
 @cache
-def _by_key() -> dict[str, Entry]:
-    """Every key of every name; planets before stars before OpenNGC, an object's own name before aliases."""
-    every = (*solar_system.ENTRIES, *stars.entries(), *openngc.entries())
+def _bodies() -> dict[str, Entry]:
+    return _by_key(solar_system.ENTRIES)
+
+
+@cache
+def _objects() -> dict[str, Entry]:
+    return _by_key(openngc.entries())
+
+
+def _by_key(entries: Sequence[Entry]) -> dict[str, Entry]:
+    """Return entries by every key of every name; an object's own name comes before aliases of others."""
     found: dict[str, Entry] = {}
-    for entry in every:
+    for entry in entries:
         found.setdefault(key(entry.name), entry)
-    for entry in every:
+    for entry in entries:
         for alias in entry.aliases:
             found.setdefault(key(alias), entry)
     return found
@@ -114,7 +128,7 @@ def _by_key() -> dict[str, Entry]:
 
 @cache
 def _prominent() -> tuple[list[Entry], NDArray[np.float64]]:
-    fixed = [entry for entry in (*stars.entries(), *openngc.entries()) if entry.is_prominent]
+    fixed = [entry for entry in (*stars.prominent(), *openngc.entries()) if entry.is_prominent]
     return fixed, _directions([(entry.s_ra, entry.s_dec) for entry in fixed])
 
 

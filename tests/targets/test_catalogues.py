@@ -20,6 +20,12 @@ from ost_vo.catalogues.names import key
         (("MCG+07-02-016", "mcg +07 02 016"), "mcg+7 2 16"),
         (("TOI-1234.01", "toi 1234.01"), "toi1234.01"),
         (("Bételgeuse", "betelgeuse"), "betelgeuse"),
+        (("α Lyr", "alf Lyr", "Alpha-Lyrae", "ALP LYR", "3 alf Lyr", "* alf Lyr"), "alflyr"),
+        (("α² CVn", "alf02 CVn", "Alpha-2 Canum Venaticorum"), "alf2cvn"),
+        (("ξ Cyg", "Xi Cygni", "ksi_Cyg"), "ksicyg"),
+        (("µ Cep", "mu. Cep", "Mu Cephei"), "mucep"),
+        (("61 Cyg", "61Cygni", "61_CYG"), "61cyg"),
+        (("V* RR Lyr", "RR Lyrae", "rr_lyr"), "rrlyr"),
         (("???",), "???"),
     ],
 )
@@ -46,6 +52,18 @@ def test_different_names_have_different_keys() -> None:
         ("Horsehead Nebula", "B 33", "nebula"),
         ("vega", "Vega", "star"),
         ("Albereo", "Albireo", "star"),
+        ("Polarstern", "Polaris", "star"),
+        ("alpha Lyrae", "Vega", "star"),
+        ("alf Cen", "Rigil Kentaurus", "star"),
+        ("α² Cen", "Toliman", "star"),
+        ("δ Cephei", "del Cep", "star"),
+        ("61 Cygni", "61 Cyg", "star"),
+        ("RR Lyrae", "RR Lyr", "star"),
+        ("HD172167", "Vega", "star"),
+        ("HD 110380", "Porrima", "star"),
+        ("HIP 32349", "Sirius", "star"),
+        ("hr 7001", "Vega", "star"),
+        ("omega Cen", "NGC 5139", "star cluster"),
         ("Mond", "Moon", "solar system"),
         ("jupiter", "Jupiter", "solar system"),
     ],
@@ -64,7 +82,13 @@ def test_names_that_no_catalogue_knows(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "ra", "dec"),
-    [("M 31", 10.6847, 41.2688), ("Vega", 279.2347, 38.7837), ("M 13", 250.4235, 36.4613)],
+    [
+        ("M 31", 10.6847, 41.2688),
+        ("Vega", 279.2347, 38.7837),
+        ("61 Cyg", 316.7247, 38.7494),
+        ("HD 209458", 330.7949, 18.8843),
+        ("M 13", 250.4235, 36.4613),
+    ],
 )
 def test_positions_are_those_of_the_sky(name: str, ra: float, dec: float) -> None:
     entry = lookup.named(name)
