@@ -223,6 +223,8 @@ class Analyst:
                 outcome, found = Outcome(SOLUTION, self._digests[SOLUTION], seen.state, seen.reason), None
             else:
                 outcome, found = solving.solve(self._settings, item, seen.plane, scratch, self._tools.place)
+        if found is not None:
+            found = solving.with_light_time(self._settings, item, found)
         try:
             store.record_solution(connection, item, outcome, found)
         except Rejected as fault:

@@ -12,13 +12,14 @@ import resource
 import signal
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ost_vo.services.looks import Plane
 from ost_vo.settings import Settings
 from ost_vo.store.analysis import Item
 from ost_vo.store.findings import DONE, FAILED, SOLUTION, Outcome, Solution
+from ost_vo.vo.lighttime import Site, arrival
 
 # What a pixel scale from the header may be off by.
 _SCALE_FACTOR = 1.25
@@ -95,6 +96,22 @@ def solve(
         return Outcome(SOLUTION, configured, FAILED, f"The solver failed: {error}"), None
     reason = f"No solution within {settings.solve_seconds} s of computing time."
     return Outcome(SOLUTION, configured, FAILED, reason), None
+
+
+def with_light_time(settings: Settings, item: Item, found: Solution) -> Solution:
+    """Return a solution with the dates that light has at the Sun and at the barycentre from its position.
+
+    Args:
+        settings: with the site, where the header has none.
+        item: the product.
+        found: its solution.
+    """
+    latitude, longitude, elevation = item.site
+    site = Site(settings.site_latitude, settings.site_longitude, settings.site_elevation)
+    if latitude is not None and longitude is not None:
+        site = Site(latitude, longitude, site.elevation if elevation is None else elevation)
+    dated = None if item.middle is None else arrival(item.middle, found.s_ra, found.s_dec, site)
+    return replace(found, hjd=dated.hjd, bjd=dated.bjd) if dated else found
 
 
 def _is_solved(settings: Settings, scratch: Path, hints: tuple[str, ...]) -> bool:

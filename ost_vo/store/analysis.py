@@ -19,6 +19,7 @@ from ost_vo.store.findings import PREVIEW, SOLUTION, Outcome, PixelStatistics, S
 from ost_vo.store.ingesting import transaction
 from ost_vo.store.products import FileState
 from ost_vo.store.targets import look_again
+from ost_vo.vo.lighttime import MJD_0
 
 # The channel (NOTIFY) on which the queue tells that there is something in it.
 CHANNEL = "ost_analysis"
@@ -28,6 +29,8 @@ BY_PIXELS = "By its pixels: "
 # References of one camera that a frame is compared with, the nearest in time [d].
 _MOST_REFERENCES = 100
 _REFERENCE_DAYS = 366.0
+# A start that was taken from a date for the Sun is as near to it; others by chance, once in a million [d].
+_SAME_DATE = 1e-8
 _NOT_ON_THE_SKY = ("bias", "dark", "flat", "wave")
 
 
@@ -42,6 +45,9 @@ class Item:
         position_source: where its position comes from, None where it has none.
         s_ra, s_dec: that position [deg]; s_pixel_scale: what the header says [arcsec].
         t_exptime: [s].
+        t_min, t_max: start and end [d, MJD UTC].
+        header_date: the Julian date at the Sun or the barycentre that the header has [d].
+        site: latitude, longitude [deg] and elevation [m] that the header has.
         tried: (kind, settings) of what was tried with these very bytes.
     """
 
@@ -57,6 +63,10 @@ class Item:
     s_dec: float | None
     s_pixel_scale: float | None
     t_exptime: float | None
+    t_min: float | None
+    t_max: float | None
+    header_date: float | None
+    site: tuple[float | None, float | None, float | None]
     tried: frozenset[tuple[str, str]]
 
     @property
@@ -64,6 +74,16 @@ class Item:
         """Whether it is an image of the sky without world coordinates, as far as the archive knows."""
         is_of_sky = self.product_type == "image" and self.exposure_type not in _NOT_ON_THE_SKY
         return is_of_sky and self.position_source in (None, "header")
+
+    @property
+    def middle(self) -> float | None:
+        """The middle of the exposure [d, MJD UTC]; None where only its day is known, or its header_date."""
+        if self.t_min is None or self.t_max is None:
+            return None
+        is_day = self.t_min == int(self.t_min) and self.t_max - self.t_min == 1.0
+        middle = (self.t_min + self.t_max) / 2
+        is_derived = self.header_date is not None and abs(MJD_0 + middle - self.header_date) < _SAME_DATE
+        return None if is_day or is_derived else middle
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +99,9 @@ class Tried:
 
 _COLUMNS = """q.product_id, q.version, q.attempts, p.path, p.file_size, p.file_modified, p.sha256,
     p.dataproduct_type, p.exposure_type, p.position_source, p.s_ra, p.s_dec,
-    p.s_pixel_scale, p.t_exptime,
+    p.s_pixel_scale, p.t_exptime, p.t_min, p.t_max,
+    CASE WHEN p.hjd_source = 'header' THEN p.hjd WHEN p.bjd_source = 'header' THEN p.bjd END,
+    p.site_latitude, p.site_longitude, p.site_elevation,
     ARRAY(SELECT a.kind || ' ' || a.settings FROM archive.analyses a
         WHERE a.product_id = p.product_id AND a.sha256 = p.sha256 AND a.state <> 'absent')"""
 
@@ -153,7 +175,11 @@ WHERE l.product_id = %(product_id)s ORDER BY abs(p.t_min - l.t_min), p.product_i
 _PLACE = """
 UPDATE archive.products SET s_ra = %(s_ra)s, s_dec = %(s_dec)s, s_fov = %(s_fov)s, s_region = %(s_region)s,
     region = %(region)s::spoly, s_orientation = %(s_orientation)s, s_parity = %(s_parity)s,
-    s_pixel_scale = %(s_pixel_scale)s, position_source = 'solution'
+    s_pixel_scale = %(s_pixel_scale)s, position_source = 'solution',
+    hjd = CASE WHEN hjd_source = 'header' THEN hjd ELSE coalesce(%(hjd)s, hjd) END,
+    hjd_source = CASE WHEN hjd_source IS NULL AND %(hjd)s IS NOT NULL THEN 'computed' ELSE hjd_source END,
+    bjd = CASE WHEN bjd_source = 'header' THEN bjd ELSE coalesce(%(bjd)s, bjd) END,
+    bjd_source = CASE WHEN bjd_source IS NULL AND %(bjd)s IS NOT NULL THEN 'computed' ELSE bjd_source END
 WHERE product_id = %(product_id)s AND sha256 = %(sha256)s
     AND position_source IS DISTINCT FROM 'wcs'"""
 _KEEP_HEADER = """
@@ -198,8 +224,10 @@ def take(connection: Connection, seconds: float) -> Item | None:
     if row is None:
         return None
     path, size, modified, digest = row[3:7]
-    tried = frozenset((kind, settings) for kind, _, settings in (text.partition(" ") for text in row[14]))
-    return Item(*(*row[:3], FileState(path, size, modified), bytes(digest), *row[7:14], tried))
+    tried = frozenset((kind, settings) for kind, _, settings in (text.partition(" ") for text in row[-1]))
+    return Item(
+        *(*row[:3], FileState(path, size, modified), bytes(digest), *row[7:17], tuple(row[17:20]), tried)
+    )
 
 
 def finish(connection: Connection, item: Item) -> None:

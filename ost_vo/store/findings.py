@@ -40,7 +40,10 @@ class PixelStatistics:
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """Where an image lies, as plate solving found it: columns of archive.products, and the WCS as cards."""
+    """Where an image lies, as plate solving found it: columns of archive.products, and the WCS as cards.
+
+    Its light times, hjd and bjd [d], follow from that where it is known when the image was taken.
+    """
 
     s_ra: float
     s_dec: float
@@ -51,3 +54,5 @@ class Solution:
     s_parity: int
     s_pixel_scale: float
     header: str
+    hjd: float | None = None
+    bjd: float | None = None

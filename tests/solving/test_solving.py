@@ -17,6 +17,7 @@ from astropy.io import fits
 from ingest.load import ingest
 from ost_vo.services.analysis import Analyst, Tools
 from ost_vo.settings import Settings
+from ost_vo.vo.lighttime import Site, arrival
 from pixels.apart import Looker
 from pixels.placing import solution
 from tests.ingest.frames import TAN
@@ -72,6 +73,11 @@ class StandIn:
             f"run/{name}",
         )[0]
 
+    def dates(self) -> list[tuple[Any, ...]]:
+        return query(
+            self.settings, "SELECT path, hjd, hjd_source, bjd, bjd_source FROM archive.products ORDER BY path"
+        )
+
     def outcomes(self) -> dict[str, tuple[str, str | None]]:
         rows = query(
             self.settings,
@@ -108,6 +114,28 @@ def test_a_solution_is_the_position_of_the_image(stand_in: StandIn) -> None:
     assert stand_in.outcomes() == {"a.fits": ("done", None)}
     ((header,),) = query(stand_in.settings, "SELECT header FROM archive.solutions")
     assert fits.Header.fromstring(header, sep="\n")["CRPIX1"] == 200.5
+
+
+def test_the_position_dates_the_light_at_the_sun_and_the_barycentre(stand_in: StandIn) -> None:
+    taken = {"DATE-OBS": "2022-09-23T22:00:00", "EXPTIME": 60.0, "SITELAT": 10.0, "SITELONG": 20.0}
+    for number, cards in enumerate((POINTING | taken, taken | {"BJD": 2_459_846.5}, {"HJD": 2_459_846.5})):
+        stand_in.ingest(f"{number}.fits", PIXELS + number, **cards)
+    stand_in.ingest("3.fits", PIXELS + 3, **{"DATE-OBS": "2022-09-23"})
+    stand_in.work()
+    light = arrival(59_845.916666667 + 30 / 86_400, 84.0, 21.0, Site(10.0, 20.0, 39.0))
+    assert light is not None
+    hjd, bjd = (pytest.approx(date, rel=0, abs=2e-9) for date in (light.hjd, light.bjd))
+    dates = [
+        ("run/0.fits", hjd, "computed", bjd, "computed"),
+        ("run/1.fits", hjd, "computed", 2_459_846.5, "header"),
+        # Where the start is a guess from another date, or a day, there is nothing to compute.
+        ("run/2.fits", 2_459_846.5, "header", None, None),
+        ("run/3.fits", None, None, None, None),
+    ]
+    assert stand_in.dates() == dates
+    as_ingest_writes = "position_source = 'header', hjd = hjd + 1, bjd = NULL, bjd_source = NULL"
+    query(stand_in.settings, f"UPDATE archive.products SET {as_ingest_writes} WHERE path = 'run/0.fits'")
+    assert stand_in.dates() == dates
 
 
 def test_a_large_image_is_solved_from_a_smaller_copy(stand_in: StandIn) -> None:
