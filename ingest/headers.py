@@ -14,6 +14,7 @@ from ost_vo.vo.wcscards import text_of, value_of
 
 BLOCK_BYTES = 2880
 CARD_BYTES = 80
+MAX_UNIT_BYTES = 2 << 20  # of one header: 26,000 cards
 MAX_HEADER_BYTES = 8 << 20  # of all units together: astropy needs a second for so many cards
 MAX_UNITS = 1000
 MAX_STORED_CHARACTERS = 1 << 20  # header text that the archive keeps of one product
@@ -124,6 +125,8 @@ def _read_header(stream: Stream, index: int, remarks: list[Remark], most: int) -
         if len(block) < BLOCK_BYTES and _end_of(block) is None:
             raise Unreadable(f"Truncated: the header of HDU {index} ends before its END card.")
         blocks.append(block)
+        if len(blocks) * BLOCK_BYTES > MAX_UNIT_BYTES:
+            raise Unreadable(f"The header of HDU {index} has no END card within {MAX_UNIT_BYTES >> 20} MiB.")
         if len(blocks) * BLOCK_BYTES > most:
             raise Unreadable(
                 f"The header of HDU {index} has no END card within {MAX_HEADER_BYTES >> 20} MiB of headers."

@@ -19,6 +19,7 @@ from ingest.observatory import Observatory
 from ingest.stream import Stream, Unreadable
 from ost_vo.store.products import FileState
 
+_MAX_WARNINGS = 50  # of a file: a header of noise has one for each card
 _MAX_WARNING = 300  # characters kept of what astropy warns of
 
 
@@ -85,7 +86,9 @@ def _read(task: Task, observatory: Observatory) -> Reading:
             sha256 = file.stream.digest()
             state = _state(file)
             description = None if task.known == sha256 else describe()
-    warned = [Remark("FITS", str(warning.message)[:_MAX_WARNING]) for warning in caught]
+    warned = [Remark("FITS", str(warning.message)[:_MAX_WARNING]) for warning in caught[:_MAX_WARNINGS]]
+    if len(caught) > _MAX_WARNINGS:
+        warned.append(Remark("FITS", f"{len(caught)} warnings of astropy: only {_MAX_WARNINGS} are kept."))
     return Reading(state, sha256, description, warned)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from ingest.strays import Stray, strays
 from ost_vo.faults import ConflictFault, UsageFault
 from ost_vo.settings import Settings
 from ost_vo.store import alarms, moves, quarantine
+from ost_vo.store.absentees import Absentees, NewFile
 from ost_vo.store.ingesting import open_connection
 from ost_vo.store.moves import Located
 from ost_vo.store.products import FileState, ProductStore
@@ -239,74 +241,94 @@ class Reconciler:
             check_root(self._connection, self._settings)
         if self._root.is_dir():
             self._findings.strays = list(strays(self._root, self._ignored))
-        gone = self._gone(say)
-        orphans = self._orphans()
+        absentees = Absentees(self._connection)
         # A file can only have moved where one is gone.
-        found_again = self._survey(gone, say, is_rehearsal=is_rehearsal) if gone or is_rehearsal else []
-        returned = {id(move.located) for move in found_again}
-        lost = [p for p in gone if not (p.is_missing or p.is_deleted or id(p) in returned)]
+        if self._find_absent(absentees, say) or is_rehearsal:
+            self._survey(absentees, say, is_rehearsal=is_rehearsal)
         if not force:
-            check_loss(self._connection, self._settings, len(lost))
+            check_loss(self._connection, self._settings, absentees.count_lost())
         if is_rehearsal:
-            self._note_all(Kind.MISSING, [product.file.path for product in lost])
+            for batch in absentees.lost():
+                self._note_all(Kind.MISSING, [product.file.path for product in batch])
+            self._orphans(is_rehearsal=True)
             return self._findings
-        moves.relocate(self._connection, found_again)
+        absentees.relocate()
         self._findings.report = self._load(say)
-        self._note_all(Kind.MISSING, self._mark(lost))
-        quarantine.remove(self._connection, orphans)
+        for batch in absentees.lost():
+            self._note_all(Kind.MISSING, self._mark(batch))
+        self._orphans()
         return self._findings
 
     def _note_all(self, kind: Kind, paths: Iterable[str]) -> None:
         for path in paths:
             self._findings.note(kind, path)
 
-    def _gone(self, say: Progress) -> list[Located]:
-        """Return the products, deleted ones too, whose files are not where they were; note those back."""
+    def _find_absent(self, absentees: Absentees, say: Progress) -> bool:
+        """Note the products, deleted ones too, whose files are not where they were, and those back.
+
+        Returns:
+            Whether a file is gone.
+        """
         total = moves.count(self._connection)
-        gone = []
-        for done, product in enumerate(moves.everything(self._connection), 1):
-            if moving.is_absent(self._root, product.file.path):
-                gone.append(product)
-            elif product.is_missing and not product.is_deleted:
-                self._findings.note(Kind.BACK, product.file.path)
-            if done % _BATCH == 0:
-                say("Archive", min(done, total), total)
+        done, is_any = 0, False
+        for products in moves.everything(self._connection):
+            gone = []
+            for product in products:
+                if moving.is_absent(self._root, product.file.path):
+                    gone.append(product)
+                elif product.is_missing and not product.is_deleted:
+                    self._findings.note(Kind.BACK, product.file.path)
+            absentees.add(gone)
+            is_any |= bool(gone)
+            done += len(products)
+            say("Archive", min(done, total), total)
+        absentees.complete()
         say("Archive", total, total)
-        return gone
+        return is_any
 
-    def _orphans(self) -> list[str]:
-        """Return the paths in quarantine where nothing is any more."""
-        entries = quarantine.entries(self._connection)
-        orphans = [entry.path for entry in entries if _is_absent_in_any_spelling(self._root, entry.path)]
-        self._note_all(Kind.ORPHANS, orphans)
-        return orphans
+    def _orphans(self, *, is_rehearsal: bool = False) -> None:
+        """Take out of quarantine, or note, the paths where nothing is any more."""
+        for paths in quarantine.paths(self._connection):
+            orphans = [path for path in paths if _is_absent_in_any_spelling(self._root, path)]
+            self._note_all(Kind.ORPHANS, orphans)
+            if orphans and not is_rehearsal:
+                quarantine.remove(self._connection, orphans)
 
-    def _survey(self, gone: list[Located], say: Progress, *, is_rehearsal: bool) -> list[moves.Move]:
-        """Look at all files and return which are those of gone products; a rehearsal notes the others."""
-        former = _Former(self._root, gone)
-        in_quarantine = {entry.path for entry in quarantine.entries(self._connection)} if is_rehearsal else ()
-        found_again = []
-        for done, (found, path, kind) in enumerate(self._unlike(), 1):
-            move = former.move(found, path) if kind is Kind.NEW else None
-            if move:
-                found_again.append(move)
-                self._findings.note(Kind.MOVED, f"{move.located.file.path} -> {path}")
-            elif is_rehearsal and path not in in_quarantine:
-                self._findings.note(kind, path)
+    def _survey(self, absentees: Absentees, say: Progress, *, is_rehearsal: bool) -> None:
+        """Look at all files for those of absent products; a rehearsal notes the others."""
+        done = 0
+        for batch in self._unlike():
+            sizes = absentees.sizes({found.size for found, _, kind in batch if kind is Kind.NEW})
+            paths = [path for _, path, _ in batch]
+            in_quarantine = quarantine.among(self._connection, paths) if is_rehearsal else set()
+            new = [
+                NewFile(path, digest, partial(_move_to, path))
+                for found, path, kind in batch
+                if kind is Kind.NEW and found.size in sizes and (digest := moving.digest(found.path))
+            ]
+            moved = {move.path: move.located.file.path for move in absentees.follow(new)}
+            for _, path, kind in batch:
+                if path in moved:
+                    self._findings.note(Kind.MOVED, f"{moved[path]} -> {path}")
+                elif is_rehearsal and path not in in_quarantine:
+                    self._findings.note(kind, path)
+            done += len(batch)
             say("New files", done, 0)
-        return found_again
 
-    def _unlike(self) -> Iterator[tuple[Found, str, Kind]]:
-        """Yield the data files that are not as the archive has them."""
+    def _unlike(self) -> Iterator[list[tuple[Found, str, Kind]]]:
+        """Yield the data files that are not as the archive has them, some hundreds at a time."""
         files = self._files()
         while batch := list(islice(files, _BATCH)):
             paths = [discovery.relative(found.path, self._root) for found in batch]
             known = self._products.known(paths)
+            unlike = []
             for found, path in zip(batch, paths, strict=True):
                 if path not in known:
-                    yield found, path, Kind.NEW
+                    unlike.append((found, path, Kind.NEW))
                 elif known[path].file != FileState.of(path, found.size, found.modified_ns):
-                    yield found, path, Kind.CHANGED
+                    unlike.append((found, path, Kind.CHANGED))
+            if unlike:
+                yield unlike
 
     def _files(self) -> Iterator[Found]:
         for found in discovery.find([self._root], self._ignored):
@@ -336,33 +358,13 @@ class Reconciler:
         return [product.file.path for product in still]
 
 
-class _Former:
-    """Tells which gone product a new file is, if that is beyond doubt; what is not is left to the loader."""
-
-    def __init__(self, root: Path, gone: Iterable[Located]) -> None:
-        self._root = root
-        self._sizes: set[int] = set()
-        self._gone: dict[bytes, list[Located]] = {}
-        for product in gone:
-            self._sizes.add(product.file.size)
-            self._gone.setdefault(product.sha256, []).append(product)
-
-    def move(self, found: Found, path: str) -> moves.Move | None:
-        """Return the move that brought a file to its path; its product is not given out again."""
-        if found.size not in self._sizes:
-            return None
-        alike = self._gone.get(moving.digest(found.path) or b"", [])
-        # Copies, as in two directories of a run that was renamed, are told apart by their names.
-        below_run = [p for p in alike if p.file.path.partition("/")[2] == path.partition("/")[2]]
-        named = [p for p in alike if os.path.basename(p.file.path) == os.path.basename(path)]
-        only = next((some[0] for some in (alike, below_run, named) if len(some) == 1), None)
-        if only is None or not moving.has_same_suffixes(only.file.path, path):
-            return None
-        alike.remove(only)
-        return moving.move_to(only, path)
-
-
 _KINDS = {Outcome.INGESTED: Kind.NEW, Outcome.UPDATED: Kind.CHANGED, Outcome.MOVED: Kind.MOVED}
+
+
+def _move_to(path: str, former: Located) -> moves.Move | None:
+    """Return the move of a product to a path; None where other suffixes have it read anew."""
+    is_same = moving.has_same_suffixes(former.file.path, path)
+    return moving.move_to(former, path) if is_same else None
 
 
 def _is_absent_in_any_spelling(root: Path, path: str) -> bool:

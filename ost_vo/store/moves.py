@@ -6,7 +6,7 @@ below a path of its own, `PATH~KEY`, until its bytes are found again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -87,12 +87,12 @@ _BELOW = "path > %(path)s || '/' AND path < %(path)s || '0'"
 
 _DISPLACE = """
 UPDATE archive.products SET path = path || '~' || product_id, missing_since = coalesce(missing_since, now())
-WHERE path = ANY (%(paths)s) AND product_id <> ALL (%(ids)s::bigint[])"""
+WHERE """
 _DISPLACE_REMARK = """
 INSERT INTO archive.discrepancies (product_id, keyword, reason)
-SELECT product_id, 'PATH', format('Another file took the place of this one, %%s.', path)
-FROM archive.products WHERE path = ANY (%(paths)s) AND product_id <> ALL (%(ids)s::bigint[])
-ON CONFLICT DO NOTHING"""
+SELECT product_id, 'PATH', 'Another file took the place of this one, ' || path || '.'
+FROM archive.products WHERE """
+_IN_THE_WAY = "path = ANY (%(paths)s) AND product_id <> ALL (%(ids)s::bigint[])"
 
 # By way of paths that no file has, since paths are unique at every instant and files may change places.
 _LEAVE = """
@@ -116,8 +116,9 @@ _RENAME_RUN = """
 UPDATE archive.runs r SET name = %(new)s, night = %(night)s
 WHERE name = %(old)s AND NOT EXISTS (SELECT FROM archive.runs WHERE name = %(new)s)
     AND NOT EXISTS (SELECT FROM archive.products p WHERE p.run_id = r.run_id AND p.missing_since IS NULL
-        AND p.product_id <> ALL (%(ids)s::bigint[]))
+        AND NOT ({goes_along}))
 RETURNING run_id"""
+_GOES_ALONG = "p.product_id = ANY (%(ids)s::bigint[])"
 # What was missing from it is looked for under its new name.
 _TAKE_MISSING_ALONG = """
 UPDATE archive.products p SET path = %(new)s || substr(path, length(%(old)s) + 1),
@@ -166,12 +167,12 @@ def at(connection: Connection, paths: Sequence[str]) -> list[Located]:
         return _located(cursor)
 
 
-def everything(connection: Connection) -> Iterator[Located]:
-    """Yield all products and what is kept of deleted ones, a few thousand at a time."""
+def everything(connection: Connection) -> Iterator[list[Located]]:
+    """Yield all products, then what is kept of deleted ones, a few thousand at a time."""
     for query, key in ((_PRODUCTS, "product_id"), (_DELETIONS, "path")):
         last: int | str = 0 if key == "product_id" else ""
         while batch := _after(connection, f"{query} WHERE {key} > %s ORDER BY {key} LIMIT {_BATCH}", last):
-            yield from batch
+            yield batch
             last = batch[-1].product_id if key == "product_id" else batch[-1].file.path
 
 
@@ -217,8 +218,7 @@ def move(cursor: Cursor, moves: Sequence[Move]) -> None:
     """Do what `relocate` does, within the caller's transaction."""
     for m in moves:
         if m.located.is_deleted:
-            cursor.execute(_REPLACE_DELETION, (m.path,))
-            cursor.execute(_MOVE_DELETION, (m.path, m.located.file.path))
+            move_deletion(cursor, m.located.file.path, m.path)
     leaving = [m for m in moves if not m.located.is_deleted]
     if not leaving:
         return
@@ -232,8 +232,7 @@ def move(cursor: Cursor, moves: Sequence[Move]) -> None:
 
 def _arrive(cursor: Cursor, moves: Sequence[Move]) -> None:
     ids, new = [m.located.product_id for m in moves], [m.path for m in moves]
-    cursor.execute(_DISPLACE_REMARK, {"paths": new, "ids": ids})
-    cursor.execute(_DISPLACE, {"paths": new, "ids": ids})
+    displace(cursor, _IN_THE_WAY, {"paths": new, "ids": ids})
     _prepare_runs(cursor, moves)
     cursor.execute(
         _ARRIVE,
@@ -255,11 +254,35 @@ def _prepare_runs(cursor: Cursor, moves: Sequence[Move]) -> None:
         if old == new:
             continue
         names = {"old": old, "new": new, "night": group[0].night, "id": group[0].located.product_id}
-        cursor.execute(_RENAME_RUN, names | {"ids": [m.located.product_id for m in group]})
-        if row := cursor.fetchone():
-            cursor.execute(_TAKE_MISSING_ALONG, names | {"run_id": row[0]})
-        else:
-            cursor.execute(_ADD_RUN, names)
+        prepare_run(cursor, names | {"ids": [m.located.product_id for m in group]}, _GOES_ALONG)
+
+
+def move_deletion(cursor: Cursor, old: str, new: str) -> None:
+    """Have what is kept of a deleted product follow its file."""
+    cursor.execute(_REPLACE_DELETION, (new,))
+    cursor.execute(_MOVE_DELETION, (new, old))
+
+
+def displace(cursor: Cursor, condition: str, parameters: Mapping[str, object]) -> None:
+    """Have products go missing whose paths other files take; the condition, in SQL, says which."""
+    cursor.execute(f"{_DISPLACE_REMARK}{condition} ON CONFLICT DO NOTHING", parameters)
+    cursor.execute(_DISPLACE + condition, parameters)
+
+
+def prepare_run(cursor: Cursor, parameters: Mapping[str, object], goes_along: str) -> None:
+    """Rename a run all of which moves to one that is new, or add the run that its files go to.
+
+    Args:
+        cursor: of a transaction in which these products have left their paths.
+        parameters: names of the runs as `old` and `new`, the `night` of the new one, the `id` of a product
+            that moves from one to the other, and those of the condition.
+        goes_along: condition, in SQL, for a product `p` of the old run that goes to the new one.
+    """
+    cursor.execute(_RENAME_RUN.format(goes_along=goes_along), parameters)
+    if row := cursor.fetchone():
+        cursor.execute(_TAKE_MISSING_ALONG, {**parameters, "run_id": row[0]})
+    else:
+        cursor.execute(_ADD_RUN, parameters)
 
 
 def run_of(path: str) -> str:

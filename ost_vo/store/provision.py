@@ -112,4 +112,5 @@ def _create_roles(cursor: psycopg2.extensions.cursor, database: str) -> None:
     cursor.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO ost_publisher").format(name))
     cursor.execute(sql.SQL("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC").format(name))
     # For uploads, which it loads before it becomes adql.
-    cursor.execute(sql.SQL("GRANT TEMPORARY ON DATABASE {} TO ost_web").format(name))
+    # And for what a comparison with the disk finds gone.
+    cursor.execute(sql.SQL("GRANT TEMPORARY ON DATABASE {} TO ost_web, ost_ingest").format(name))

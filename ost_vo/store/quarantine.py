@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,6 +26,8 @@ WHERE path = ANY (%(paths)s)
     OR EXISTS (SELECT FROM unnest(%(folders)s::text[]) AS f (folder) WHERE starts_with(path, folder))
 """
 
+_BATCH = 5000
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -40,6 +42,21 @@ class Entry:
     path: str
     reason: str
     since: datetime
+
+
+def paths(connection: Connection) -> Iterator[list[str]]:
+    """Yield the paths in quarantine, in their order, a few thousand at a time."""
+    last = ""
+    while batch := _paths_after(connection, last):
+        yield batch
+        last = batch[-1]
+
+
+def among(connection: Connection, paths: Sequence[str]) -> set[str]:
+    """Return which of some paths are in quarantine."""
+    with transaction(connection) as cursor:
+        cursor.execute("SELECT path FROM archive.quarantine WHERE path = ANY (%s)", (list(paths),))
+        return {path for (path,) in cursor.fetchall()}
 
 
 def entries(connection: Connection) -> list[Entry]:
@@ -71,3 +88,11 @@ def remove(connection: Connection, paths: Sequence[str]) -> None:
     folders = [f"{path}/" for path in paths]
     with transaction(connection) as cursor:
         cursor.execute(_REMOVE, {"paths": list(paths), "folders": folders})
+
+
+def _paths_after(connection: Connection, last: str) -> list[str]:
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "SELECT path FROM archive.quarantine WHERE path > %s ORDER BY path LIMIT %s", (last, _BATCH)
+        )
+        return [path for (path,) in cursor.fetchall()]

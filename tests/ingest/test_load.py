@@ -418,6 +418,21 @@ def test_many_headers_are_bounded_together(settings: Settings, monkeypatch: pyte
     path.parent.mkdir()
     path.write_bytes(first.encode().ljust(2880) + unit.encode().ljust(2880) * 100)
     assert "MiB of headers" in only_reason(settings)
+    monkeypatch.setattr("ingest.headers.MAX_UNIT_BYTES", 2 * 2880)
+    path.write_bytes(first.replace("END", "   ").encode().ljust(3 * 2880) + b"END".ljust(2880))
+    assert "no END card within" in only_reason(settings)
+
+
+def test_header_of_noise_is_doubted_in_few_words(settings: Settings) -> None:
+    noise = "".join(f"{n:08d}{n:072x}" for n in range(1, 200))
+    cards = ["SIMPLE  =                    T", "BITPIX  = 8", "NAXIS   = 1", "NAXIS1  = 4"]
+    header = "".join(card.ljust(80) for card in cards) + noise + "END"
+    path = settings.data / "20220101" / "noise.fits"
+    path.parent.mkdir()
+    path.write_bytes(header.encode().ljust(-(-len(header) // 2880) * 2880) + bytes(2880))
+    assert outcomes(ingest([settings.data], settings)) == {Outcome.INGESTED: 1}
+    ((doubts,),) = rows(settings, "SELECT count(*) FROM archive.discrepancies WHERE keyword = 'FITS'")
+    assert 10 < doubts < 100
 
 
 def test_value_that_the_database_refuses(settings: Settings, frame: Path) -> None:

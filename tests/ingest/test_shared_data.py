@@ -18,6 +18,7 @@ import pytest
 from astropy.coordinates import SkyCoord
 from astropy.time import Time
 
+from ingest import formats
 from ingest.load import ingest
 from ost_vo.settings import Settings
 from ost_vo.store.quarantine import entries
@@ -58,6 +59,15 @@ def found(archive: Any) -> dict[str, Facts]:
 
 def test_every_file_is_in_the_table() -> None:
     assert set(present()) <= set(EXPECTED)
+
+
+def test_what_is_not_in_the_table_is_no_data_file() -> None:
+    every = {path.relative_to(SHARED).as_posix() for path in SHARED.rglob("*") if path.is_file()}
+    others = every - set(present())
+    assert [name for name in sorted(others) if formats.is_data(name) or formats.refusal(name)] == []
+    folders = {name.partition("/")[0] for name in others if "/" in name}
+    text = (REPOSITORY / "docs" / "ingest.md").read_text()
+    assert [folder for folder in sorted(folders) if f"`{folder}/`" not in text] == []
 
 
 def test_files_are_what_the_table_says(found: dict[str, Facts]) -> None:

@@ -1,0 +1,252 @@
+"""Products whose files are not where they were, while archive and disk are compared.
+
+They may be all of a million, as where somebody renamed every run, so they are in a temporary table, which
+lives as long as its connection and is visible to nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+from psycopg2.extras import execute_values
+
+from ost_vo.store import moves
+from ost_vo.store.ingesting import transaction
+from ost_vo.store.moves import Located, Move
+from ost_vo.store.products import FileState
+
+_BATCH = 5000
+
+_MAKE = """
+DROP TABLE IF EXISTS pg_temp.absentees;
+CREATE TEMPORARY TABLE absentees (
+    product_id bigint, path text, file_size bigint, file_modified timestamptz, sha256 bytea,
+    privileges smallint, is_missing bool, is_deleted bool,
+    below_run text, name text,
+    new_path text, night date, old_obs_id text, obs_id text, has_left bool NOT NULL DEFAULT false
+) WITH (fillfactor = 50)"""
+_INDEX = """
+CREATE INDEX ON absentees (file_size);
+CREATE INDEX ON absentees (sha256);
+CREATE INDEX ON absentees (path);
+CREATE INDEX ON absentees (product_id);
+ANALYZE absentees"""
+_ADD = """
+INSERT INTO absentees (product_id, path, file_size, file_modified, sha256, privileges, is_missing, is_deleted,
+    below_run, name) VALUES %s"""
+_ABSENTEES = """
+SELECT product_id, path, file_size, file_modified, sha256, privileges, is_missing, is_deleted, new_path
+FROM absentees"""
+
+_SIZES = """
+SELECT size FROM unnest(%s::bigint[]) AS s (size)
+WHERE EXISTS (SELECT FROM absentees WHERE file_size = size)"""
+# Two of each tell whether there is exactly one.
+_ALIKE = f"{_ABSENTEES} WHERE sha256 = f.digest AND new_path IS NULL"
+_CANDIDATES = f"""
+SELECT f.number, c.* FROM unnest(%s::int[], %s::bytea[], %s::text[], %s::text[])
+        AS f (number, digest, below_run, name)
+    CROSS JOIN LATERAL (
+        ({_ALIKE} LIMIT 2)
+        UNION ({_ALIKE} AND absentees.below_run = f.below_run LIMIT 2)
+        UNION ({_ALIKE} AND absentees.name = f.name LIMIT 2)) c"""  # noqa: S608 - of constants
+_FIND = """
+UPDATE absentees a SET new_path = v.new_path, night = v.night::date, old_obs_id = v.old_obs_id,
+    obs_id = v.obs_id
+FROM (VALUES %s) AS v (product_id, is_deleted, new_path, night, old_obs_id, obs_id)
+WHERE a.product_id = v.product_id AND a.is_deleted = v.is_deleted"""
+
+_LOST = "new_path IS NULL AND NOT is_missing AND NOT is_deleted"
+_COUNT_LOST = "SELECT count(*) FROM absentees WHERE " + _LOST  # noqa: S608 - a condition written here
+_AFTER = "AND path > %(path)s ORDER BY path LIMIT %(batch)s"
+_LIST_LOST = f"{_ABSENTEES} WHERE {_LOST} {_AFTER}"
+_LIST_DELETED = f"{_ABSENTEES} WHERE is_deleted AND new_path IS NOT NULL {_AFTER}"
+
+# By way of paths that no file has, as in `moves`; one that moved meanwhile stays where it is.
+_LEAVE = """
+WITH gone AS (
+    UPDATE archive.products p SET path = '~' || p.product_id FROM absentees a
+    WHERE a.new_path IS NOT NULL AND NOT a.is_deleted AND p.product_id = a.product_id AND p.path = a.path
+    RETURNING p.product_id
+)
+UPDATE absentees a SET has_left = true FROM gone WHERE a.product_id = gone.product_id AND NOT a.is_deleted"""
+_IN_THE_WAY = "path IN (SELECT new_path FROM absentees WHERE has_left)"
+_RUNS = """
+SELECT split_part(path, '/', 1), split_part(new_path, '/', 1), min(night), min(product_id)
+FROM absentees WHERE has_left GROUP BY 1, 2 HAVING split_part(path, '/', 1) <> split_part(new_path, '/', 1)
+ORDER BY 4"""
+_GOES_ALONG = """
+EXISTS (SELECT FROM absentees a WHERE a.has_left AND a.product_id = p.product_id
+    AND split_part(a.new_path, '/', 1) = %(new)s)"""
+_ARRIVE = """
+UPDATE archive.products p SET path = a.new_path, run_id = r.run_id, missing_since = NULL,
+    obs_id = CASE WHEN p.obs_id = a.old_obs_id THEN a.obs_id ELSE p.obs_id END
+FROM absentees a JOIN archive.runs r ON r.name = split_part(a.new_path, '/', 1)
+WHERE a.has_left AND p.product_id = a.product_id"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file that no product was made from.
+
+    Attributes:
+        path: where it is.
+        digest: its SHA-256.
+        to: makes the move of a product to that path; None where the product cannot have become the file.
+    """
+
+    path: str
+    digest: bytes
+    to: Callable[[Located], Move | None]
+
+
+class Absentees:
+    """The absentees of one comparison.
+
+    Args:
+        connection: of the role ost_ingest; one comparison at a time.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        with transaction(connection) as cursor:
+            cursor.execute(_MAKE)
+
+    def add(self, products: Sequence[Located]) -> None:
+        """Note products, deleted ones too, whose files are not at their paths."""
+        rows = [
+            (
+                p.product_id,
+                *(p.file.path, p.file.size, p.file.modified, p.sha256),
+                *(p.privileges, p.is_missing, p.is_deleted),
+                *_names(p.file.path),
+            )
+            for p in products
+        ]
+        with transaction(self._connection) as cursor:
+            execute_values(cursor, _ADD, rows, page_size=1000)
+
+    def complete(self) -> None:
+        """Have what was added found fast; before anything is asked."""
+        with transaction(self._connection) as cursor:
+            cursor.execute(_INDEX)
+
+    def sizes(self, sizes: Collection[int]) -> set[int]:
+        """Return which of some sizes [bytes] the file of one had."""
+        with transaction(self._connection) as cursor:
+            cursor.execute(_SIZES, (list(sizes),))
+            return {size for (size,) in cursor.fetchall()}
+
+    def follow(self, files: Sequence[NewFile]) -> list[Move]:
+        """Have absentees follow the new files that they must be, by their SHA-256; return the moves.
+
+        Copies, as in two directories of a run that was renamed, are told apart by their names. Where a doubt
+        is left, nothing follows.
+        """
+        moved: list[Move] = []
+        # Whether the second of two files alike is a certain product depends on what the first one is.
+        turns: dict[bytes, int] = {}
+        rounds: dict[int, list[NewFile]] = {}
+        for file in files:
+            turn = turns[file.digest] = turns.get(file.digest, -1) + 1
+            rounds.setdefault(turn, []).append(file)
+        with transaction(self._connection) as cursor:
+            for turn in range(len(rounds)):
+                moved += _follow(cursor, rounds[turn])
+        return moved
+
+    def count_lost(self) -> int:
+        """Return how many were found nowhere, and were not known to be missing."""
+        with transaction(self._connection) as cursor:
+            cursor.execute(_COUNT_LOST)
+            row = cursor.fetchone()
+        return int(row[0]) if row else 0
+
+    def lost(self) -> Iterator[list[Located]]:
+        """Yield those, by path, a few thousand at a time."""
+        last = ""
+        while True:
+            with transaction(self._connection) as cursor:
+                cursor.execute(_LIST_LOST, {"path": last, "batch": _BATCH})
+                batch = [_located(row) for row in cursor.fetchall()]
+            if not batch:
+                return
+            yield batch
+            last = batch[-1].file.path
+
+    def relocate(self) -> None:
+        """Have products follow the files that were found, all or none, as `moves.relocate` does.
+
+        Raises:
+            Rejected: a new path breaks a constraint of the tables.
+        """
+        with transaction(self._connection) as cursor:
+            _relocate_deleted(cursor)
+            cursor.execute(_LEAVE)
+            if cursor.rowcount:
+                _arrive(cursor)
+
+
+def _follow(cursor: Cursor, files: Sequence[NewFile]) -> list[Move]:
+    """Have absentees follow files no two of which are alike."""
+    names = [_names(file.path) for file in files]
+    below_runs, last_names = [below for below, _ in names], [name for _, name in names]
+    digests = [file.digest for file in files]
+    cursor.execute(_CANDIDATES, (list(range(len(files))), digests, below_runs, last_names))
+    candidates: dict[int, list[Located]] = {}
+    for number, *row in cursor.fetchall():
+        candidates.setdefault(number, []).append(_located(row))
+    moved = [
+        move
+        for number, alike in sorted(candidates.items())
+        if (only := _only(alike, names[number])) and (move := files[number].to(only))
+    ]
+    if moved:
+        found = [
+            (m.located.product_id, m.located.is_deleted, m.path, m.night, m.old_obs_id, m.obs_id)
+            for m in moved
+        ]
+        execute_values(cursor, _FIND, found, page_size=1000)
+    return moved
+
+
+def _only(alike: Sequence[Located], names: tuple[str, str]) -> Located | None:
+    """Return the one of some products alike that goes by the names of a file."""
+    same_below_run = [one for one in alike if _names(one.file.path)[0] == names[0]]
+    same_name = [one for one in alike if _names(one.file.path)[1] == names[1]]
+    return next((some[0] for some in (alike, same_below_run, same_name) if len(some) == 1), None)
+
+
+def _relocate_deleted(cursor: Cursor) -> None:
+    last = ""
+    while True:
+        cursor.execute(_LIST_DELETED, {"path": last, "batch": _BATCH})
+        rows = cursor.fetchall()
+        if not rows:
+            return
+        for row in rows:
+            moves.move_deletion(cursor, row[1], row[8])
+        last = rows[-1][1]
+
+
+def _arrive(cursor: Cursor) -> None:
+    cursor.execute("CREATE INDEX ON absentees (new_path) WHERE has_left; ANALYZE absentees")
+    moves.displace(cursor, _IN_THE_WAY, {})
+    cursor.execute(_RUNS)
+    for old, new, night, product_id in cursor.fetchall():
+        moves.prepare_run(cursor, {"old": old, "new": new, "night": night, "id": product_id}, _GOES_ALONG)
+    cursor.execute(_ARRIVE)
+
+
+def _names(path: str) -> tuple[str, str]:
+    """Return what a path is below its run, and the name of the file."""
+    return path.partition("/")[2], path.rpartition("/")[2]
+
+
+def _located(row: Sequence[Any]) -> Located:
+    product_id, path, size, modified, digest, level, is_missing, is_deleted = row[:8]
+    return Located(product_id, FileState(path, size, modified), bytes(digest), level, is_missing, is_deleted)
