@@ -198,16 +198,19 @@ def test_file_that_comes_is_ingested(archive: Any, either: Watch) -> None:
     assert paths(archive) == ["20220101/old.fit", "20220102/deep/a.fit"]
 
 
-@pytest.mark.parametrize(
-    "name", ["a.fit.filepart", "a.fit.part", "a.fit.tmp", ".a.fit.Xy12Zw", ".~tmp~/a.fit"]
-)
-def test_temporary_name_is_left_alone_until_renamed(archive: Any, watching: Watch, name: str) -> None:
-    frame(watching.root / "20220101" / name, 1)
-    frame(watching.root / "20220101" / "b.fit", 2)
-    watching.await_line("ingested", "b.fit")
+def test_temporary_names_are_left_alone_until_renamed(archive: Any, either: Watch) -> None:
+    suffixes = ("filepart", "part", "tmp", "bck", "swp")
+    names = [*(f"a.fit.{suffix}" for suffix in suffixes), "a.fit~", ".a.fit.Xy12Zw", ".~tmp~/a.fit"]
+    run = either.root / "20220101"
+    for number, name in enumerate(names):
+        frame(run / name, number)
+    frame(run / "b.fit", len(names))
+    either.await_line("ingested", "b.fit")
     assert paths(archive) == ["20220101/b.fit", "20220101/old.fit"]
-    (watching.root / "20220101" / name).rename(watching.root / "20220101" / "a.fit")
-    watching.await_line("ingested", "a.fit")
+    for number, name in enumerate(names):
+        (run / name).rename(run / f"{number}.fit")
+    renamed = [f"20220101/{number}.fit" for number in range(len(names))]
+    await_paths(archive, [*renamed, "20220101/b.fit", "20220101/old.fit"])
 
 
 def test_directory_moved_in_is_ingested(archive: Any, watching: Watch, tmp_path: Path) -> None:
