@@ -241,22 +241,20 @@ class Reconciler:
             check_root(self._connection, self._settings)
         if self._root.is_dir():
             self._findings.strays = list(strays(self._root, self._ignored))
-        absentees = Absentees(self._connection)
-        # A file can only have moved where one is gone.
-        if self._find_absent(absentees, say) or is_rehearsal:
-            self._survey(absentees, say, is_rehearsal=is_rehearsal)
-        if not force:
-            check_loss(self._connection, self._settings, absentees.count_lost())
-        if is_rehearsal:
+        with closing(Absentees(self._connection)) as absentees:
+            # A file can only have moved where one is gone.
+            if self._find_absent(absentees, say) or is_rehearsal:
+                self._survey(absentees, say, is_rehearsal=is_rehearsal)
+            if not force:
+                check_loss(self._connection, self._settings, absentees.count_lost())
+            if not is_rehearsal:
+                absentees.relocate()
+                self._findings.report = self._load(say)
             for batch in absentees.lost():
-                self._note_all(Kind.MISSING, [product.file.path for product in batch])
-            self._orphans(is_rehearsal=True)
-            return self._findings
-        absentees.relocate()
-        self._findings.report = self._load(say)
-        for batch in absentees.lost():
-            self._note_all(Kind.MISSING, self._mark(batch))
-        self._orphans()
+                self._note_all(
+                    Kind.MISSING, [p.file.path for p in batch] if is_rehearsal else self._mark(batch)
+                )
+        self._orphans(is_rehearsal=is_rehearsal)
         return self._findings
 
     def _note_all(self, kind: Kind, paths: Iterable[str]) -> None:
@@ -286,7 +284,7 @@ class Reconciler:
         say("Archive", total, total)
         return is_any
 
-    def _orphans(self, *, is_rehearsal: bool = False) -> None:
+    def _orphans(self, *, is_rehearsal: bool) -> None:
         """Take out of quarantine, or note, the paths where nothing is any more."""
         for paths in quarantine.paths(self._connection):
             orphans = [path for path in paths if _is_absent_in_any_spelling(self._root, path)]

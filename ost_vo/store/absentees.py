@@ -116,6 +116,11 @@ class Absentees:
         with transaction(connection) as cursor:
             cursor.execute(_MAKE)
 
+    def close(self) -> None:
+        """Forget them."""
+        with transaction(self._connection) as cursor:
+            cursor.execute("DROP TABLE IF EXISTS pg_temp.absentees")
+
     def add(self, products: Sequence[Located]) -> None:
         """Note products, deleted ones too, whose files are not at their paths."""
         rows = [
