@@ -35,9 +35,19 @@ CREATE INDEX ON absentees (sha256);
 CREATE INDEX ON absentees (path);
 CREATE INDEX ON absentees (product_id);
 ANALYZE absentees"""
+# What has left that path meanwhile is not absent.
 _ADD = """
-INSERT INTO absentees (product_id, path, file_size, file_modified, sha256, privileges, is_missing, is_deleted,
-    below_run, name) VALUES %s"""
+INSERT INTO absentees
+SELECT p.product_id, p.path, p.file_size, p.file_modified, p.sha256, p.privileges,
+    p.missing_since IS NOT NULL, false,
+    substr(p.path, strpos(p.path, '/') + 1), regexp_replace(p.path, '^.*/', '')
+FROM unnest(%s::bigint[], %s::text[]) AS g (id, path)
+    JOIN archive.products p ON p.product_id = g.id AND p.path = g.path"""
+_ADD_DELETED = """
+INSERT INTO absentees
+SELECT product_id, path, file_size, file_modified, sha256, 0, true, true,
+    substr(path, strpos(path, '/') + 1), regexp_replace(path, '^.*/', '')
+FROM archive.deletions WHERE path = ANY (%s)"""
 _ABSENTEES = """
 SELECT product_id, path, file_size, file_modified, sha256, privileges, is_missing, is_deleted, new_path
 FROM absentees"""
@@ -123,17 +133,14 @@ class Absentees:
 
     def add(self, products: Sequence[Located]) -> None:
         """Note products, deleted ones too, whose files are not at their paths."""
-        rows = [
-            (
-                p.product_id,
-                *(p.file.path, p.file.size, p.file.modified, p.sha256),
-                *(p.privileges, p.is_missing, p.is_deleted),
-                *_names(p.file.path),
-            )
-            for p in products
-        ]
+        present = [product for product in products if not product.is_deleted]
+        ids, paths = [p.product_id for p in present], [p.file.path for p in present]
+        deleted = [product.file.path for product in products if product.is_deleted]
         with transaction(self._connection) as cursor:
-            execute_values(cursor, _ADD, rows, page_size=1000)
+            if present:
+                cursor.execute(_ADD, (ids, paths))
+            if deleted:
+                cursor.execute(_ADD_DELETED, (deleted,))
 
     def complete(self) -> None:
         """Have what was added found fast; before anything is asked."""
