@@ -10,12 +10,14 @@ import psycopg2
 import pytest
 from typer.testing import CliRunner
 
+from ingest import reconcile as reconciling
 from ingest.load import ingest
 from ingest.reconcile import FEW, Findings, Kind, LossFault, reconcile, rename_run
 from ost_vo.cli import app
 from ost_vo.faults import UsageFault
 from ost_vo.services import doctor
 from ost_vo.settings import Settings
+from ost_vo.store import absentees, moves, quarantine
 from tests.ingest.frames import TAN, rows, write_frame
 
 PLACES = "SELECT product_id, path FROM archive.products WHERE missing_since IS NULL ORDER BY path"
@@ -83,6 +85,30 @@ def test_every_kind_of_difference(settings: Settings, run: Path) -> None:
     assert places == [(1, "20220101/moved.fit"), (3, "20220101/deep/c.fit"), (4, "20220102/back.fit")]
     assert new[1] == "20220101/new.fit"
     assert rows(settings, MISSING) == [("20220101/b.fit",)]
+    assert rows(settings, "SELECT path FROM archive.quarantine") == []
+    assert counts(reconcile(settings)) == {}
+
+
+def test_any_number_of_files_is_compared_in_small_batches(
+    settings: Settings, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (absentees, moves, quarantine, reconciling):
+        monkeypatch.setattr(module, "_BATCH", 1)
+    for number in range(3):
+        shutil.copy(run / "a.fit", run / f"copy{number}.fit")
+        (run / f"bad{number}.fit").write_bytes(b"nothing")
+        write_frame(run / f"lost{number}.fit", TAN | {"EXPTIME": 20.0 + number})
+    ingest([settings.data], settings)
+    for name in ("bad0.fit", "bad1.fit", "bad2.fit", "lost0.fit", "lost1.fit", "lost2.fit"):
+        (run / name).unlink()
+    before = rows(settings, PLACES)
+    run.rename(settings.data / "20220102")
+    expected = {Kind.MOVED: 6, Kind.MISSING: 3, Kind.ORPHANS: 3}
+    for is_rehearsal in (True, False):
+        assert counts(reconcile(settings, is_rehearsal=is_rehearsal)) == expected
+    moved = [(number, path.replace("20220101", "20220102")) for number, path in before if "lost" not in path]
+    assert rows(settings, PLACES) == moved
+    assert [path for (path,) in rows(settings, MISSING)] == [f"20220101/lost{n}.fit" for n in range(3)]
     assert rows(settings, "SELECT path FROM archive.quarantine") == []
     assert counts(reconcile(settings)) == {}
 
