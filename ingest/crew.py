@@ -7,7 +7,6 @@ process that ends over a file takes nothing else with it.
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -17,16 +16,14 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from multiprocessing.connection import Connection, wait
-from types import SimpleNamespace
 from typing import Generic, TypeVar
 
 import structlog
 from astropy import log as astropy_log
-from astropy.io import fits
-from astropy.io.fits import card
 
 from ingest.observatory import Observatory
 from ingest.reading import Failure, Reading, Task, read
+from ingest.reading_process import READY
 
 _log = structlog.get_logger(__name__)
 _ALONE_SECONDS = 1.0  # of reading, after which other processes are worth their start
@@ -35,8 +32,7 @@ _IDLE_SECONDS = 60.0  # after which they end
 _TICK_SECONDS = 0.05  # between two words to the caller while nothing is ready
 _IN_HAND = 2  # files that a process has: the one that it reads, and the next
 _AHEAD = 8  # files read ahead of the one that is waited for, for each process
-_READY = None  # what a process says first
-_SERVE = "import sys; from ingest.crew import serve; serve(int(sys.argv[1]))"
+_SERVE = "import sys; from ingest.reading_process import serve; serve(int(sys.argv[1]))"
 
 Key = TypeVar("Key")
 Result = Reading | Failure
@@ -199,7 +195,7 @@ class Crew(Generic[Key]):
             except (EOFError, OSError):
                 self._bury(reader, unread)
                 continue
-            if result is _READY:
+            if result is READY:
                 reader.is_ready = True
             else:
                 reader.in_hand.popleft().result = result
@@ -234,25 +230,3 @@ class Crew(Generic[Key]):
         reader.connection.close()
         reader.process.terminate()
         reader.process.wait()
-
-
-def serve(descriptor: int) -> None:
-    """Read what a socket names until it closes, as it does when the other side is killed."""
-    # Ctrl-C is for the other side, which ends this one.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    astropy_log.setLevel("ERROR")
-    _hold_settings_of_astropy()
-    connection: Connection = Connection(descriptor)
-    try:
-        observatory = connection.recv()
-        connection.send(_READY)
-        while True:
-            connection.send(read(connection.recv(), observatory))
-    except (EOFError, OSError):
-        return
-
-
-def _hold_settings_of_astropy() -> None:
-    """Look up once, in a process that only reads, what astropy looks up for every card."""
-    names = ("enable_record_valued_keyword_cards", "strip_header_whitespace")
-    card.conf = SimpleNamespace(**{name: getattr(fits.conf, name) for name in names})

@@ -6,22 +6,25 @@ Angles are degrees, positions ICRS. Pixel coordinates are counted from 0 at the 
 from __future__ import annotations
 
 import math
-import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.io import fits
-from astropy.wcs import WCS, FITSFixedWarning, WcsError
-from astropy.wcs.utils import wcs_to_celestial_frame
 from numpy.typing import NDArray
 
 from ingest.headers import Remark, Unit
 from ost_vo.vo.celestial import Vectors, degrees, separations, to_icrs, vectors
-from ost_vo.vo.wcscards import celestial_axes, celestial_wcs, needs_lookup, value_of
+from ost_vo.vo.wcscards import celestial_axes, celestial_wcs, needs_lookup, sound_values
+from ost_vo.vo.zenithal import zenithal
 
-__all__ = ["Footprint", "footprint", "has_celestial_wcs", "needs_lookup"]
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
+
+__all__ = ["Footprint", "footprint", "needs_lookup"]
 
 ARCSEC_PER_RADIAN = math.degrees(1.0) * 3600.0
 # Below this size the edges of an undistorted image are great circles to a fraction of a pixel.
@@ -29,7 +32,8 @@ _SMALL_FIELD = 1.0
 _POINTS_PER_EDGE = 8
 # pgSphere's polygons and STC-S have an inside only while they are smaller than a hemisphere.
 _MAX_RADIUS = 89.0
-_SCALE = re.compile(r"(CD\d_\d|CDELT\d)$")
+# From pixels (n, 2) to directions in ICRS.
+_Sky = Callable[[NDArray[np.float64]], Vectors]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +73,6 @@ class Footprint:
         return "{" + ",".join(f"({lon:.8f}d,{lat:.8f}d)" for lon, lat in self.vertices) + "}"
 
 
-def has_celestial_wcs(header: fits.Header) -> bool:
-    """Whether a header has a world coordinate system for the sky: types, reference point, and a scale."""
-    return (
-        len(celestial_axes(header)) == 2
-        and all(value_of(header, f"CRVAL{axis}") is not None for axis in celestial_axes(header))
-        and any(_SCALE.match(keyword) and value_of(header, keyword) for keyword in header)
-    )
-
-
 def footprint(unit: Unit, hdus: fits.HDUList | None) -> tuple[Footprint | None, list[Remark]]:
     """Return the footprint of an image with a celestial WCS, or None and the reason.
 
@@ -85,14 +80,19 @@ def footprint(unit: Unit, hdus: fits.HDUList | None) -> tuple[Footprint | None, 
         unit: the image.
         hdus: the whole file, where `needs_lookup` says that distortions lie in extensions.
     """
+    plain = zenithal(sound_values(unit.header)) if len(unit.shape) == 2 and hdus is None else None
+    if plain is not None:
+        found = _of_sky(plain.directions, unit.shape[0], unit.shape[1], is_distorted=False)
+        if isinstance(found, Footprint):
+            return found, []
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             found = _of_wcs(
                 celestial_wcs(unit.header, unit.shape, hdus, unit.cards), *_celestial_lengths(unit)
             )
+    # Those of wcslib are ValueErrors.
     except (
-        WcsError,
         ValueError,
         KeyError,
         IndexError,
@@ -109,6 +109,8 @@ def footprint(unit: Unit, hdus: fits.HDUList | None) -> tuple[Footprint | None, 
 
 def _matters(warning: warnings.WarningMessage) -> bool:
     """Repairs of dates and units that astropy makes by itself are no concern of anyone's."""
+    from astropy.wcs import FITSFixedWarning
+
     return not issubclass(warning.category, FITSFixedWarning | DeprecationWarning | fits.verify.VerifyWarning)
 
 
@@ -118,16 +120,22 @@ def _first_line(message: object) -> str:
 
 def _of_wcs(wcs: WCS, width: int, height: int) -> Footprint | str:
     """Return the footprint, or why there is none."""
+    from astropy.wcs.utils import wcs_to_celestial_frame
+
     if wcs.naxis != 2:
         return "The WCS has no two celestial axes."
     try:
         frame = wcs_to_celestial_frame(wcs)
     except ValueError:
         return f"The WCS is not of the celestial sphere ({', '.join(wcs.wcs.ctype)}): no position."
+    is_distorted = wcs.sip is not None or wcs.cpdis1 is not None or wcs.det2im1 is not None
+    return _of_sky(partial(_sky, wcs, frame), width, height, is_distorted=is_distorted)
+
+
+def _of_sky(sky: _Sky, width: int, height: int, *, is_distorted: bool) -> Footprint | str:
+    """Return the footprint of an image of that size [pixels], or why there is none."""
     centre = np.array([(width - 1) / 2, (height - 1) / 2])
-    local = _sky(
-        wcs, centre + np.array([[0.0, 0.0], [0.5, 0.0], [-0.5, 0.0], [0.0, 0.5], [0.0, -0.5]]), frame
-    )
+    local = sky(centre + np.array([[0.0, 0.0], [0.5, 0.0], [-0.5, 0.0], [0.0, 0.5], [0.0, -0.5]]))
     if not np.isfinite(local).all():
         return "The centre of the image is outside the projection of its WCS."
     dx, dy = local[1] - local[2], local[3] - local[4]
@@ -135,8 +143,9 @@ def _of_wcs(wcs: WCS, width: int, height: int) -> Footprint | str:
     area = float(np.dot(np.cross(dx, dy), middle))
     if area == 0:
         return "The WCS gives its pixels no size."
-    edge = _sky(wcs, _outline(width, height, _points_per_edge(wcs, width, height, area)), frame)
-    return _footprint(middle, dy, area, edge)
+    diagonal = math.degrees(math.sqrt(abs(area)) * math.hypot(width, height))
+    per_edge = 1 if diagonal < _SMALL_FIELD and not is_distorted else _POINTS_PER_EDGE
+    return _footprint(middle, dy, area, sky(_outline(width, height, per_edge)))
 
 
 def _footprint(middle: Vectors, dy: Vectors, area: float, edge: Vectors) -> Footprint:
@@ -164,12 +173,6 @@ def _celestial_lengths(unit: Unit) -> tuple[int, int]:
     return first, second
 
 
-def _points_per_edge(wcs: WCS, width: int, height: int, area: float) -> int:
-    diagonal = math.degrees(math.sqrt(abs(area)) * math.hypot(width, height))
-    distorted = wcs.sip is not None or wcs.cpdis1 is not None or wcs.det2im1 is not None
-    return 1 if diagonal < _SMALL_FIELD and not distorted else _POINTS_PER_EDGE
-
-
 def _outline(width: int, height: int, per_edge: int) -> NDArray[np.float64]:
     """Return points (4 * per_edge, 2) along the outer edges, corners first on each, anticlockwise."""
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]]) - 0.5
@@ -178,7 +181,7 @@ def _outline(width: int, height: int, per_edge: int) -> NDArray[np.float64]:
     return np.concatenate([a + (b - a) * steps for a, b in zip(corners, following, strict=True)])
 
 
-def _sky(wcs: WCS, pixels: NDArray[np.float64], frame: Any) -> Vectors:
+def _sky(wcs: WCS, frame: Any, pixels: NDArray[np.float64]) -> Vectors:
     world = wcs.all_pix2world(pixels, 0)
     if wcs.wcs.lng == 1:
         world = world[:, ::-1]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from astropy.io import fits
 
 from ingest.stream import Stream, Unreadable
-from ost_vo.vo.wcscards import text_of, value_of
+from ost_vo.vo.wcscards import has_celestial_wcs, text_of, value_of
 
 BLOCK_BYTES = 2880
 CARD_BYTES = 80
@@ -52,6 +52,11 @@ class Unit:
         """Whether the data are a table (and not a tile-compressed image in one)."""
         is_table = text_of(self.header, "XTENSION") in ("BINTABLE", "TABLE", "A3DTABLE")
         return is_table and value_of(self.header, "ZIMAGE") is not True
+
+    @cached_property
+    def has_celestial_wcs(self) -> bool:
+        """Whether the header has a world coordinate system for the sky."""
+        return has_celestial_wcs(self.header)
 
     @cached_property
     def is_groups(self) -> bool:

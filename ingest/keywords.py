@@ -27,7 +27,8 @@ class Keywords:
     """
 
     def __init__(self, headers: Sequence[fits.Header]) -> None:
-        self._headers = headers
+        # Looked up in a set: most of what is asked for is not there, and astropy is slow to say so.
+        self._headers = [(header, frozenset(map(str.upper, header))) for header in headers]
         self._remarks: dict[Remark, None] = {}
 
     @property
@@ -41,14 +42,14 @@ class Keywords:
 
     def value(self, keyword: str) -> bool | int | float | str | None:
         """Return a keyword's value, texts without blanks around them; None for absent, blank or undefined."""
-        for header in self._headers:
-            if keyword in header and (value := self._parsed(header, keyword)) is not None:
+        for header, there in self._headers:
+            if keyword in there and (value := self._parsed(header, keyword)) is not None:
                 return value
         return None
 
     def comment(self, keyword: str) -> str:
         """Return the comment of a keyword's card, '' where there is none."""
-        return next((str(h.comments[keyword]) for h in self._headers if keyword in h), "")
+        return next((str(h.comments[keyword]) for h, there in self._headers if keyword in there), "")
 
     def text(self, *keywords: str) -> str | None:
         """Return the first text; numbers come as text, long values are cut."""

@@ -13,7 +13,7 @@ from astropy.io import fits
 from ingest import formats, rules
 from ingest.cameras import Camera, Cameras
 from ingest.filters import Filters
-from ingest.footprint import Footprint, footprint, has_celestial_wcs, needs_lookup
+from ingest.footprint import Footprint, footprint, needs_lookup
 from ingest.headers import Remark, Unit
 from ingest.keywords import Keywords
 from ingest.names import Names
@@ -113,7 +113,7 @@ def main_unit(units: Sequence[Unit]) -> Unit:
     images = [u for u in holding if u.shape]
     tables = [u for u in holding if u.is_table]
     if images:
-        return next((u for u in images if len(u.shape) > 1 and has_celestial_wcs(u.header)), images[0])
+        return next((u for u in images if len(u.shape) > 1 and u.has_celestial_wcs), images[0])
     if tables:
         return next((u for u in tables if has_spectrum(u)), tables[0])
     if holding:
@@ -162,7 +162,7 @@ def _spectral_axis(source: Source, unit: Unit, keywords: Keywords) -> SpectralAx
 def _spectrograph(columns: Columns, source: Source, unit: Unit, keywords: Keywords) -> Spectrograph | None:
     """Return the spectrograph whose light a frame shows; one with a celestial WCS shows the sky instead."""
     is_other = unit.is_groups or (unit.is_table and not has_spectrum(unit))
-    if is_other or columns["exposure_type"] in _WITHOUT_LIGHT or has_celestial_wcs(unit.header):
+    if is_other or columns["exposure_type"] in _WITHOUT_LIGHT or unit.has_celestial_wcs:
         return None
     return source.observatory.names.spectrographs.used(keywords, source.path)
 
@@ -263,7 +263,7 @@ def _add_place(
         columns["s_xel1"], columns["s_xel2"] = _size(columns, source, unit, axis, keywords)
     if columns["exposure_type"] in _CALIBRATION:
         return
-    found = _footprint(source, unit, keywords) if is_image and has_celestial_wcs(unit.header) else None
+    found = _footprint(source, unit, keywords) if is_image and unit.has_celestial_wcs else None
     if found is not None:
         columns |= _place_of(found)
     elif (position := header_position(keywords)) is not None:
@@ -297,7 +297,7 @@ def _footprint(source: Source, unit: Unit, keywords: Keywords) -> Footprint | No
     found, remarks = _footprint_and_remarks(source, unit)
     for remark in remarks:
         keywords.doubt(*remark)
-    images = [u for u in source.units if len(u.shape) > 1 and has_celestial_wcs(u.header)]
+    images = [u for u in source.units if len(u.shape) > 1 and u.has_celestial_wcs]
     others = [u for u in images if _extension_name(u) not in _AUXILIARY and u is not unit]
     if found and others:
         keywords.doubt("EXTNAME", f"{len(others) + 1} images: position and region are of HDU {unit.index}.")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ingest import names
 from ingest.names import Names
-from ost_vo.settings import Settings
 from ost_vo.vo.lighttime import Site
+
+if TYPE_CHECKING:
+    from ost_vo.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

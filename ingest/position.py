@@ -6,7 +6,6 @@ Angles are degrees and positions ICRS unless a name says otherwise.
 from __future__ import annotations
 
 import numpy as np
-from astropy.coordinates import FK5, BaseCoordinateFrame, SkyCoord
 
 from ingest.keywords import Keywords, is_sexagesimal, sexagesimal
 from ost_vo.vo.celestial import degrees, to_icrs, vectors
@@ -67,6 +66,9 @@ def _in_icrs(keywords: Keywords, longitude: float, latitude: float) -> tuple[flo
     equinox = keywords.number("EQUINOX", "EPOCH", low=1800.0, high=2100.0)
     if equinox is None or equinox == 2000.0:
         return longitude, latitude
+    # Imported here: it takes a second, and few headers need it.
+    from astropy.coordinates import FK5, BaseCoordinateFrame, SkyCoord
+
     if equinox < _FK4_UNTIL:
         frame: BaseCoordinateFrame = SkyCoord(0, 0, unit="deg", frame="fk4", equinox=f"B{equinox}").frame
     else:

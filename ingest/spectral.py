@@ -10,17 +10,20 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy import constants, units
 from astropy.io import fits
 
 from ingest.headers import Unit
 from ingest.keywords import Keywords
 from ost_vo.vo.wcscards import text_of, value_of
 
-_C = float(constants.c.value)  # m/s
-_H = float(constants.h.value)  # J s
+if TYPE_CHECKING:
+    from astropy.units import UnitBase
+
+_C = 299_792_458.0  # m/s
+_H = 6.626_070_15e-34  # J s; both exact (SI brochure, 9th edition)
 _BRACKETED = re.compile(r"[\[(]\s*([^\])]+?)\s*[\])]\s*$")
 _IRAF_UNITS = re.compile(r"units=([A-Za-z]+)")
 _SPECTRAL_WORDS = re.compile(r"^(wave|lambda|wavelen\w*|wavelength\b.*|freq\w*|lam)$", re.IGNORECASE)
@@ -84,7 +87,8 @@ def table_axis(unit: Unit, read: Callable[[], fits.FITS_rec]) -> SpectralAxis:
         return SpectralAxis(0, None, None, 0)
     rows = read()
     values = _values(rows, name)
-    factor = _in_metres(units.Unit(_UNIT_NAMES.get(unit_name.upper(), unit_name), parse_strict="silent"))
+    unit_of_values = _parsed(unit_name)
+    factor = _in_metres(unit_of_values) if unit_of_values is not None else None
     if factor is None or not values.size:
         return SpectralAxis(0, None, None, int(values.size))
     return SpectralAxis(
@@ -92,34 +96,42 @@ def table_axis(unit: Unit, read: Callable[[], fits.FITS_rec]) -> SpectralAxis:
     )
 
 
-def _kind(header: fits.Header, number: int) -> tuple[str, units.UnitBase] | None:
+def _kind(header: fits.Header, number: int) -> tuple[str, UnitBase] | None:
     """Return (spectral type of FITS or '' for a plain wavelength, unit) of an axis; None: not spectral."""
     ctype = text_of(header, f"CTYPE{number}").upper()
     kind = ctype[:4].strip("-")
+    plain = _BRACKETED.sub("", ctype).strip()
+    if kind not in _DEFAULT_UNITS and plain not in _LINEAR_TYPES:
+        return None
     unit = _unit(header, number, ctype)
     if kind in _DEFAULT_UNITS:
-        return kind, unit if unit is not None else units.Unit(_DEFAULT_UNITS[kind])
-    plain = _BRACKETED.sub("", ctype).strip()
-    if plain in _LINEAR_TYPES and unit is not None and _in_metres(unit) is not None:
-        return ("FREQ" if unit.is_equivalent(units.Hz) else ""), unit
+        return kind, unit if unit is not None else _parsed(_DEFAULT_UNITS[kind])
+    if unit is not None and _in_metres(unit) is not None:
+        return ("FREQ" if unit.is_equivalent("Hz") else ""), unit
     return None
 
 
-def _unit(header: fits.Header, number: int, ctype: str) -> units.UnitBase | None:
+def _unit(header: fits.Header, number: int, ctype: str) -> UnitBase | None:
     """Return an axis' unit, from CUNIT, from brackets in CTYPE (MIDAS), or from WAT cards (IRAF)."""
     text = text_of(header, f"CUNIT{number}")
     if not text and (match := _BRACKETED.search(ctype)):
         text = match[1]
     if not text and (match := _IRAF_UNITS.search(text_of(header, f"WAT{number}_001"))):
         text = match[1]
-    if not text:
-        return None
-    unit = units.Unit(_UNIT_NAMES.get(text.upper(), text), parse_strict="silent")
+    return _parsed(text) if text else None
+
+
+def _parsed(name: str) -> UnitBase | None:
+    """Return a unit, None for what is none."""
+    # Imported here: it takes half a second, and most files are ingested without.
+    from astropy import units
+
+    unit = units.Unit(_UNIT_NAMES.get(name.upper(), name), parse_strict="silent")
     return None if isinstance(unit, units.UnrecognizedUnit) else unit
 
 
 def _edges(
-    header: fits.Header, number: int, kind: tuple[str, units.UnitBase], length: int, keywords: Keywords
+    header: fits.Header, number: int, kind: tuple[str, UnitBase], length: int, keywords: Keywords
 ) -> tuple[float | None, float | None]:
     """Return the wavelengths [m] at the outer edges of the first and the last pixel."""
     name, unit = kind
@@ -139,7 +151,7 @@ def _edges(
     return _ordered(*(convert(end) for end in ends))
 
 
-def _converter(name: str, unit: units.UnitBase, keywords: Keywords) -> Callable[[float], float] | None:
+def _converter(name: str, unit: UnitBase, keywords: Keywords) -> Callable[[float], float] | None:
     """Return the function from a value on the axis to a wavelength [m] (FITS 4.0, section 8.4, table 25)."""
     if name in ("VRAD", "VOPT", "VELO", "FELO"):
         return _from_velocity(name, unit, keywords)
@@ -149,7 +161,7 @@ def _converter(name: str, unit: units.UnitBase, keywords: Keywords) -> Callable[
     return _in_metres(unit)
 
 
-def _from_velocity(name: str, unit: units.UnitBase, keywords: Keywords) -> Callable[[float], float] | None:
+def _from_velocity(name: str, unit: UnitBase, keywords: Keywords) -> Callable[[float], float] | None:
     frequency = keywords.number("RESTFRQ", "RESTFREQ", low=1.0)
     rest = keywords.number("RESTWAV", low=1e-12) or (_C / frequency if frequency else None)
     if rest is None or not unit.is_equivalent("m/s"):
@@ -167,12 +179,12 @@ def _from_velocity(name: str, unit: units.UnitBase, keywords: Keywords) -> Calla
     return wavelength
 
 
-def _in_metres(unit: units.UnitBase) -> Callable[[float], float] | None:
+def _in_metres(unit: UnitBase) -> Callable[[float], float] | None:
     """Return the function from a value in a unit of length, frequency, energy or wave number to metres."""
-    if unit.is_equivalent(units.m):
-        metres = float(unit.to(units.m))
+    if unit.is_equivalent("m"):
+        metres = float(unit.to("m"))
         return lambda value: value * metres
-    for reference, constant in ((units.Hz, _C), (units.J, _H * _C), (units.m**-1, 1.0)):
+    for reference, constant in (("Hz", _C), ("J", _H * _C), ("m-1", 1.0)):
         if unit.is_equivalent(reference):
             factor = constant / float(unit.to(reference))
             return lambda value: factor / value if value else math.nan

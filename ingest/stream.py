@@ -10,6 +10,8 @@ from ingest.unpacking import Unreadable, unpacker
 __all__ = ["CHUNK_BYTES", "MAX_UNPACKED_BYTES", "Stream", "Unreadable"]
 
 CHUNK_BYTES = 1 << 20
+# Read at a time: what is hashed while it is still in the processor's cache takes half as long.
+_READ_BYTES = 1 << 18
 # The largest camera here makes frames of 122 MB; what unpacks to more than this is no camera frame.
 MAX_UNPACKED_BYTES = 2 << 30
 
@@ -65,7 +67,7 @@ class Stream:
         return self._digest.digest()
 
     def _fetch(self) -> bytes:
-        chunk = self._raw.read(CHUNK_BYTES)
+        chunk = self._raw.read(_READ_BYTES)
         self._digest.update(chunk)
         return chunk
 

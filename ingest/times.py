@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
-from astropy.time import Time
-
 from ingest.daylight import OBSERVATORY_ZONE, from_observatory_time
 from ingest.keywords import Keywords, sexagesimal
 from ost_vo.vo import lighttime
@@ -350,6 +348,9 @@ def _to_utc(keywords: Keywords, keyword: str, value: float) -> float | None:
     if scale not in _ATOMIC_SCALES:
         keywords.doubt("TIMESYS", f"{stated!r} is no time scale of FITS: the times are not used.")
         return None
+    # Imported here: it takes a second, and few headers need it.
+    from astropy.time import Time
+
     return float(Time(value, format="mjd", scale=_ATOMIC_SCALES[scale]).utc.mjd)
 
 

@@ -35,7 +35,7 @@ from ost_vo.deployment.publisher import free_port
 from ost_vo.settings import Settings
 from ost_vo.store import tap_schema
 from ost_vo.vo import adql
-from tests import bench_access, bench_downloads, bench_ingest, bench_services, bench_views
+from tests import bench_access, bench_downloads, bench_ingest, bench_pages, bench_services, bench_views
 
 COLUMNS = (
     "obs_publisher_did, obs_id, obs_collection, dataproduct_type, calib_level, target_name, s_ra, s_dec, "
@@ -343,6 +343,7 @@ def main() -> None:
             figures, rates = measure(archive)
             views = bench_views.measure(archive.settings, SHOW)
             services = bench_services.measure(archive.settings, SHOW, options.files, options.seconds)
+            pages = bench_pages.measure(archive.settings, SHOW)
             access = bench_access.measure(archive.settings, SHOW)
             downloads = bench_downloads.measure(archive.settings, SHOW)
             ingest = bench_ingest.measure(archive.settings)
@@ -351,6 +352,7 @@ def main() -> None:
     show(figures, rates, options.products)
     bench_views.show(views, SHOW)
     bench_services.show(services, SHOW)
+    bench_pages.show(pages, SHOW)
     bench_access.show(access, SHOW)
     bench_downloads.show(downloads, SHOW)
     bench_ingest.show(ingest, SHOW)
@@ -361,6 +363,7 @@ def main() -> None:
             "throughput": [asdict(rate) for rate in rates],
             "views": [asdict(figure) for figure in views],
             "services": [asdict(figure) for figure in services],
+            "pages": [asdict(figure) for figure in pages],
             "access": [asdict(figure) for figure in access],
             "downloads": [asdict(figure) for figure in downloads],
             "ingest": [asdict(figure) for figure in ingest],

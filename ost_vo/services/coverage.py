@@ -45,24 +45,24 @@ class Footprint:
         state: of the archive in which it was computed.
         text: the MOC in ASCII.
         tag: another one for another MOC.
-        documents: in the formats that were asked for.
+        documents: in the formats and orders that were asked for.
     """
 
     state: str
     text: str
     tag: str
-    documents: dict[str, bytes] = field(default_factory=dict)
+    documents: dict[tuple[str, int], bytes] = field(default_factory=dict)
 
     @classmethod
     def of(cls, state: str, text: str) -> Footprint:
         """Return the MOC with a tag of its own."""
         return cls(state, text, hashlib.sha256(text.encode()).hexdigest()[:32])
 
-    def document(self, form: str) -> bytes:
-        """Return it in a format of :data:`ost_vo.vo.moc.MEDIA_TYPES`."""
-        if form not in self.documents:
-            self.documents[form] = moc.write(moc.parse(self.text), form)
-        return self.documents[form]
+    def document(self, form: str, order: int = moc.ORDER) -> bytes:
+        """Return it in a format of :data:`ost_vo.vo.moc.MEDIA_TYPES`, in cells of an order or larger ones."""
+        if (form, order) not in self.documents:
+            self.documents[form, order] = moc.write(moc.coarser(moc.parse(self.text), order), form)
+        return self.documents[form, order]
 
 
 class Footprints:
@@ -160,6 +160,20 @@ def form_of(parameters: Parameters) -> str:
     if form is None:
         raise UsageFault(f"RESPONSEFORMAT={asked!r} is unknown.", "Give fits, json or ascii.")
     return form
+
+
+def order_of(parameters: Parameters) -> int:
+    """Return the order of the smallest cells that a request asks for.
+
+    Raises:
+        UsageFault: it is none of 0 to :data:`ost_vo.vo.moc.ORDER`.
+    """
+    order = parameters.count("ORDER")
+    if order is None:
+        return moc.ORDER
+    if order > moc.ORDER:
+        raise UsageFault(f"The coverage has no cells of order {order}.", f"Give 0 to {moc.ORDER}.")
+    return order
 
 
 def refresh(archive: Archive) -> Coverage:

@@ -196,7 +196,7 @@ def _publisher(settings: Settings) -> Iterator[Finding]:
 
 
 def _broker(settings: Settings) -> Iterator[Finding]:
-    """Look for Redis, and there for the channel that Celery's workers listen on."""
+    """Look for Redis, and there for the channels that Celery's workers, and nobody else, listen on."""
     if not settings.broker:
         return
     path = settings.sockets / "redis.sock"
@@ -204,14 +204,14 @@ def _broker(settings: Settings) -> Iterator[Finding]:
         client.settimeout(ANSWER_SECONDS)
         try:
             client.connect(str(path))
-            client.sendall(b"PUBSUB CHANNELS *.celery.pidbox\r\n")
+            client.sendall(b"PUBSUB NUMPAT\r\n")
             answer = client.recv(64)
         except OSError as error:
             answer = str(error).encode()
-    if not answer.startswith(b"*"):
+    if not answer.startswith(b":"):
         problem = f"{path} does not answer: {answer.decode(errors='replace').strip()}."
         yield Finding("Redis", problem, f"See {settings.state / 'log' / 'redis.log'}.")
-    elif answer.startswith(b"*0"):
+    elif answer.startswith(b":0"):
         log = settings.state / "log" / "worker.log"
         yield Finding("workers", "None waits for jobs at Redis.", f"Start `ost-vo work`; see {log}.")
 

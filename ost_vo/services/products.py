@@ -31,6 +31,8 @@ COLUMNS = (
     "exposure_type",
     "data_rights",
 )
+# Of a family: how far it goes each way, and the most products.
+_GENERATIONS, _RELATIVES = 3, 60
 
 _KEY = "obs_publisher_did"
 # A user that there is none of: the largest number of the type of user_id.
@@ -80,6 +82,25 @@ class Lineage:
     identifier: str
     progenitors: list[str]
     derivations: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A product with what it descends from and what descends from it, as far as the caller may see it.
+
+    Attributes:
+        identifier: of the product.
+        generations: identifier to how many steps it is away, below 0 for what the product was made from.
+        links: pairs of what was made, and what from.
+        names: identifier to the name of the file.
+        is_cut: whether there is more.
+    """
+
+    identifier: str
+    generations: dict[str, int]
+    links: list[tuple[str, str]]
+    names: dict[str, str]
+    is_cut: bool
 
 
 def columns(archive: Archive) -> tuple[Column, ...]:
@@ -142,6 +163,38 @@ def lineage(archive: Archive, context: Context, identifier: str) -> Lineage:
     if found is None:
         raise NotFoundFault(f"There is no data product {identifier}.", "Look it up in ost.products.")
     return Lineage(identifier, *found)
+
+
+def family(archive: Archive, context: Context, identifier: str) -> Family:
+    """Return the lineage of a product over three generations both ways, of at most 60 products.
+
+    Raises:
+        TransientFault: out of time or connections.
+    """
+    generations = {identifier: 0}
+    links: set[tuple[str, str]] = set()
+    is_cut = False
+    settings = archive.transaction_settings(context)
+    with archive.database.connection() as connection:
+        for direction in (-1, 1):
+            members = [identifier]
+            for step in range(1, _GENERATIONS + 1):
+                found = listings.links(connection, settings, members, direction > 0, _RELATIVES + 1)
+                is_cut = is_cut or len(found) > _RELATIVES
+                members = []
+                for made, source in found:
+                    relative = made if direction > 0 else source
+                    if relative not in generations:
+                        if len(generations) >= _RELATIVES:
+                            is_cut = True
+                            continue
+                        generations[relative] = direction * step
+                        members.append(relative)
+                    links.add((made, source))
+                if not members:
+                    break
+        names = listings.names(connection, settings, list(generations))
+    return Family(identifier, generations, sorted(links), names, is_cut)
 
 
 def chosen(archive: Archive, context: Context, query: str, limit: int) -> list[str]:

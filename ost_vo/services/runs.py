@@ -38,6 +38,8 @@ COLUMNS = (
     "ccd_temperature",
     "s_ra",
     "s_dec",
+    "s_fov",
+    "s_region",
     "privileges",
     "is_valid",
     "missing_since",

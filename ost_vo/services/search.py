@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ _MAX_TEXT = 200
 
 _COLUMNS = (
     "obs_publisher_did, path, run_name, target_name, dataproduct_type, exposure_type, filter_name, "
-    'instrument_name, t_min, t_exptime, file_size, s_ra, s_dec, "privileges", is_valid'
+    'instrument_name, t_min, t_exptime, file_size, s_ra, s_dec, s_fov, s_region, "privileges", is_valid'
 )
 _TARGET = "target_id, target_name, target_class, s_ra, s_dec, tags, note"
 CALIBRATION_KINDS = ("dark", "bias", "flat")
@@ -124,6 +124,29 @@ def cone(text: str) -> Cone | None:
     return Cone(float(place.ra.deg), float(place.dec.deg), radius)
 
 
+def query_of_files(equal: Mapping[str, str]) -> str:
+    """Return the query in ADQL for the products that have some values, column to value, at least one."""
+    conditions = " AND ".join(_is(column, value) for column, value in equal.items())
+    return f"SELECT * FROM ost.products WHERE {conditions} ORDER BY t_min"  # noqa: S608 - it is ADQL
+
+
+def query_of_place(place: Cone) -> str:
+    """Return the query in ADQL for the products whose centres lie in a cone."""
+    return f"SELECT * FROM ost.products WHERE {_inside(place)} ORDER BY t_min"  # noqa: S608 - it is ADQL
+
+
+def query_of_targets(text: str) -> str:
+    """Return the query in ADQL for the targets with a text in their names, all for ''."""
+    where = f" WHERE {_named_like(text)}" if text else ""
+    return f"SELECT * FROM ost.targets{where} ORDER BY target_name"  # noqa: S608 - it is ADQL
+
+
+def query_of_calibrations(wanted: Mapping[str, str]) -> str:
+    """Return the query in ADQL for calibration frames; faults are those of :func:`calibrations`."""
+    conditions = _calibrating(wanted)
+    return f"SELECT * FROM ost.products WHERE {conditions} ORDER BY t_min DESC"  # noqa: S608 - it is ADQL
+
+
 def search(archive: Archive, context: Context, text: str) -> Found:
     """Return what the archive has for a text that a person typed.
 
@@ -172,7 +195,14 @@ def targets(archive: Archive, context: Context, text: str) -> list[dict[str, Any
     Raises:
         TransientFault: out of time or connections.
     """
-    condition = f"LOWER(target_name) LIKE {_pattern(text)}"
+    return _rows(archive, context, _TARGET, "ost.targets", _named_like(text), "target_name")
+
+
+def places(archive: Archive, context: Context, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the targets of some names, as :func:`targets` does; those that are not visible are left out."""
+    if not names:
+        return []
+    condition = f"target_name IN ({', '.join(map(_quoted, names))})"
     return _rows(archive, context, _TARGET, "ost.targets", condition, "target_name")
 
 
@@ -187,6 +217,14 @@ def target(archive: Archive, context: Context, name: str) -> tuple[dict[str, Any
     if not found:
         raise NotFoundFault(f"There is no target {name}.", "Look at the list of targets.")
     return found[0], _rows(archive, context, _COLUMNS, "ost.products", _is("target_name", name), "t_min")
+
+
+def in_field(archive: Archive, context: Context, identifier: str) -> list[dict[str, Any]]:
+    """Return the targets in the field of a product, its own one first, with their positions."""
+    condition = f"{_is('obs_publisher_did', identifier)} AND t.s_ra IS NOT NULL"
+    table = "ost.product_targets AS l JOIN ost.targets AS t ON t.target_id = l.target_id"
+    columns = "t.target_name, t.s_ra, t.s_dec, l.is_main"
+    return _rows(archive, context, columns, table, condition, "is_main DESC, target_name")
 
 
 def calibrations(archive: Archive, context: Context, wanted: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -205,6 +243,10 @@ def calibrations(archive: Archive, context: Context, wanted: Mapping[str, str]) 
         UsageFault: what should be a number is none, or the kind is no calibration.
         TransientFault: out of time or connections.
     """
+    return _rows(archive, context, _COLUMNS, "ost.products", _calibrating(wanted), "t_min DESC")
+
+
+def _calibrating(wanted: Mapping[str, str]) -> str:
     kind = wanted.get("exposure_type", "dark")
     if kind not in CALIBRATION_KINDS:
         raise UsageFault(f"{kind!r} is no kind of calibration frame.", "Take bias, dark or flat.")
@@ -212,10 +254,13 @@ def calibrations(archive: Archive, context: Context, wanted: Mapping[str, str]) 
     conditions += [
         _fits(column, text) for column in CALIBRATION_VALUES if (text := wanted.get(column, "").strip())
     ]
-    return _rows(archive, context, _COLUMNS, "ost.products", " AND ".join(conditions), "t_min DESC")
+    return " AND ".join(conditions)
 
 
 def _fits(column: str, text: str) -> str:
+    if column == "instrument_name":
+        # As the archive calls it, or as a header does.
+        return f"({_is(column, text)} OR {_is('header_instrument', text)})"
     if column in _NAMED:
         return _is(column, text)
     try:
@@ -229,12 +274,17 @@ def _fits(column: str, text: str) -> str:
 
 
 def _in_cone(archive: Archive, context: Context, place: Cone) -> Found:
-    circle = f"CIRCLE({place.ra!r}, {place.dec!r}, {place.radius!r})"
-    products = _rows(
-        archive, context, _COLUMNS, "ost.products", f"1 = CONTAINS(POINT(s_ra, s_dec), {circle})"
-    )
-    inside = f"1 = CONTAINS(POINT(s_ra, s_dec), {circle})"
+    inside = _inside(place)
+    products = _rows(archive, context, _COLUMNS, "ost.products", inside)
     return _found(place, _rows(archive, context, _TARGET, "ost.targets", inside), [], products)
+
+
+def _inside(place: Cone) -> str:
+    return f"1 = CONTAINS(POINT(s_ra, s_dec), CIRCLE({place.ra!r}, {place.dec!r}, {place.radius!r}))"
+
+
+def _named_like(text: str) -> str:
+    return f"LOWER(target_name) LIKE {_pattern(text)}"
 
 
 def _found(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING
 
 from psycopg2.extensions import cursor as Cursor
 
@@ -15,8 +16,10 @@ from ost_vo.access import rules
 from ost_vo.access.publishing import check_creation
 from ost_vo.access.rules import Rule
 from ost_vo.faults import Fault
-from ost_vo.settings import Settings
 from ost_vo.store.ingesting import Rejected
+
+if TYPE_CHECKING:
+    from ost_vo.settings import Settings
 
 _MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
 _MOST_MJD = 100_000.0  # the year 2132

@@ -33,6 +33,7 @@ TRANSACTIONS_AGE = 1_500_000_000
 
 # Where that file is not, a start sets up roles, marks, grants and views anew.
 _START = "Remove dachs/imported from the state directory: `ost-vo upgrade` or `ost-vo run` then"
+UPGRADE = "Run `ost-vo upgrade`, or start with `ost-vo run`."
 PROVISION = f"{_START} sets it up again."
 DESCRIPTORS = f"{_START} imports the descriptors again."
 # As much of a definition as a remedy repeats.
@@ -120,7 +121,7 @@ def unfit(connection: Connection) -> list[Finding]:
     """
     with connection.cursor() as cursor:
         found = [finding for check in _FITNESS for finding in check(cursor)]
-    return [finding for finding in found if finding.remedy not in (PROVISION, DESCRIPTORS)]
+    return [finding for finding in found if finding.remedy not in (UPGRADE, PROVISION, DESCRIPTORS)]
 
 
 def capacity(connection: Connection, needed: int) -> Iterator[Finding]:
@@ -197,7 +198,7 @@ def _revision(cursor: Cursor) -> Iterator[Finding]:
         )
     elif found != [schema.head()]:
         told = ", ".join(found) or "none"
-        yield Finding("revision", f"The tables are at revision {told}, not {schema.head()}.", PROVISION)
+        yield Finding("revision", f"The tables are at revision {told}, not {schema.head()}.", UPGRADE)
 
 
 def _versions(cursor: Cursor) -> Iterator[Finding]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from ost_vo.faults import FatalFault, Fault, TransientFault
-from ost_vo.settings import Settings
+
+if TYPE_CHECKING:
+    from ost_vo.settings import Settings
 
 
 class Rejected(Fault):

@@ -116,6 +116,35 @@ def lineage(
         return progenitors, [row[0] for row in cursor.fetchall()]
 
 
+def links(
+    connection: Connection, settings: Mapping[str, str], of: Sequence[str], are_made: bool, limit: int
+) -> list[tuple[str, str]]:
+    """Return pairs of what was made, and what it was made from.
+
+    Args:
+        connection, settings: as for :func:`products`.
+        of: identifiers of one end.
+        are_made: whether to return what was made from these, and not what they were made from.
+        limit: the most pairs.
+    """
+    column = "progenitor_did" if are_made else _KEY
+    statement = sql.SQL(
+        "SELECT {key}, progenitor_did FROM ost.lineage WHERE {column} = ANY (%s) ORDER BY 1, 2 LIMIT %s"
+    ).format(key=sql.Identifier(_KEY), column=sql.Identifier(column))
+    with transaction(connection, settings) as cursor:
+        cursor.execute(statement, (list(of), limit))
+        return cursor.fetchall()
+
+
+def names(connection: Connection, settings: Mapping[str, str], of: Sequence[str]) -> dict[str, str]:
+    """Return the names of the files of products by their identifiers; arguments as for :func:`products`."""
+    with transaction(connection, settings) as cursor:
+        cursor.execute(
+            "SELECT obs_publisher_did, path FROM ost.products WHERE obs_publisher_did = ANY (%s)", (list(of),)
+        )
+        return {identifier: path.rsplit("/", 1)[-1] for identifier, path in cursor.fetchall()}
+
+
 def identifiers(connection: Connection, settings: Mapping[str, str], query: str, limit: int) -> list[str]:
     """Return the identifiers that a query yields, each once.
 

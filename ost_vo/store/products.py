@@ -8,17 +8,19 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from ost_vo.settings import Settings
 from ost_vo.store import references
 from ost_vo.store.creation import NewFile, Scope, Scopes
 from ost_vo.store.ingesting import transaction
 from ost_vo.store.targets import Sighting, Targets
+
+if TYPE_CHECKING:
+    from ost_vo.settings import Settings
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -1,18 +1,26 @@
 """Positions on the sky as unit vectors, and their rotation between celestial frames and ICRS.
 
-Angles are degrees and positions ICRS unless a name says otherwise.
+Angles are degrees and positions ICRS unless a name says otherwise. What needs astropy's coordinates imports
+them itself: that takes a second, and most files are ingested without.
 """
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
+import erfa
 import numpy as np
-from astropy import units
-from astropy.coordinates import FK5, ICRS, BaseCoordinateFrame, Galactic, UnitSphericalRepresentation
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from astropy.coordinates import BaseCoordinateFrame
+
 Vectors = NDArray[np.float64]
+
+# From FK5 at J2000 to ICRS, as the Hipparcos catalogue has it (IAU SOFA, iauFk5hip).
+FK5_TO_ICRS: Vectors = erfa.fk5hip()[0]
 
 
 def vectors(longitude: NDArray[np.float64], latitude: NDArray[np.float64]) -> Vectors:
@@ -24,9 +32,9 @@ def vectors(longitude: NDArray[np.float64], latitude: NDArray[np.float64]) -> Ve
 def degrees(vector: Vectors) -> tuple[float, float]:
     """Return (longitude in [0, 360), latitude) of a vector [deg]."""
     x, y, z = (float(part) for part in vector)
-    longitude = float(np.degrees(np.arctan2(y, x))) % 360.0
+    longitude = math.degrees(math.atan2(y, x)) % 360.0
     # A tiny negative angle modulo 360 rounds to 360 itself.
-    return (0.0 if longitude >= 360.0 else longitude), float(np.degrees(np.arctan2(z, np.hypot(x, y))))
+    return (0.0 if longitude >= 360.0 else longitude), math.degrees(math.atan2(z, math.hypot(x, y)))
 
 
 def separations(one: Vectors, many: Vectors) -> NDArray[np.float64]:
@@ -36,6 +44,8 @@ def separations(one: Vectors, many: Vectors) -> NDArray[np.float64]:
 
 def to_icrs(positions: Vectors, frame: BaseCoordinateFrame) -> Vectors:
     """Return unit vectors (n, 3) of a celestial frame in ICRS."""
+    from astropy.coordinates import FK5, ICRS, Galactic
+
     if isinstance(frame, ICRS):
         return positions
     if isinstance(frame, FK5):
@@ -47,6 +57,8 @@ def to_icrs(positions: Vectors, frame: BaseCoordinateFrame) -> Vectors:
 
 def from_icrs(positions: Vectors, frame: BaseCoordinateFrame) -> Vectors:
     """Return unit vectors (n, 3) of ICRS in a celestial frame."""
+    from astropy.coordinates import FK5, ICRS, Galactic
+
     if isinstance(frame, ICRS):
         return positions
     if isinstance(frame, FK5):
@@ -59,11 +71,16 @@ def from_icrs(positions: Vectors, frame: BaseCoordinateFrame) -> Vectors:
 @lru_cache(maxsize=64)
 def _rotation(frame: type[BaseCoordinateFrame], equinox: float) -> Vectors:
     """Return the matrix from a frame, which is ICRS but rotated, to ICRS: once, as astropy takes long."""
+    from astropy.coordinates import ICRS
+
     rotated = frame(equinox=f"J{equinox}") if equinox else frame()
     return _transformed(np.eye(3), rotated, ICRS()).T
 
 
 def _transformed(positions: Vectors, given: BaseCoordinateFrame, wanted: BaseCoordinateFrame) -> Vectors:
+    from astropy import units
+    from astropy.coordinates import UnitSphericalRepresentation
+
     longitude = np.arctan2(positions[:, 1], positions[:, 0]) * units.rad
     latitude = np.arctan2(positions[:, 2], np.hypot(positions[:, 0], positions[:, 1])) * units.rad
     here = given.realize_frame(UnitSphericalRepresentation(longitude, latitude))

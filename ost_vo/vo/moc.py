@@ -113,6 +113,11 @@ def parse(text: str) -> MOC:
     return MOC.from_string(text, "ascii")
 
 
+def coarser(moc: MOC, order: int) -> MOC:
+    """Return a MOC whose smallest cells are of an order or larger, and cover at least what its own do."""
+    return moc.degrade_to_order(order) if order < moc.max_order else moc
+
+
 def write(moc: MOC, form: str) -> bytes:
     """Return the document of a MOC in FITS (binary table), JSON or ASCII (MOC 2.0 section 4)."""
     if form == FITS:

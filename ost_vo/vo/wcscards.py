@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from astropy.io import fits
-from astropy.wcs import WCS
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
 
 CARD_BYTES = 80
 _MAX_AXES = 9
@@ -23,6 +26,7 @@ _WCS_NUMBER = re.compile(
     r"|(A|B|AP|BP)_([0-9]_[0-9]|ORDER)$"
 )
 _LOOKUP_CARD = re.compile(r"(CPDIS|CPERR|DP|D2IM|D2IMDIS|D2IMERR)[1-9]\b|AXISCORR")
+_SCALE = re.compile(r"(CD\d_\d|CDELT\d)$")
 _LARGEST_NUMBER = 1e30
 _LARGEST_SIP_ORDER = 9
 _CELESTIAL = re.compile(r"(RA--|DEC-|[GEHS]LON|[GEHS]LAT|[A-Z]{2}L[NT]-)")
@@ -55,6 +59,16 @@ def celestial_axes(header: fits.Header) -> list[int]:
     return [axis for axis in range(1, _MAX_AXES + 1) if _CELESTIAL.match(text_of(header, f"CTYPE{axis}"))]
 
 
+def has_celestial_wcs(header: fits.Header) -> bool:
+    """Whether a header has a world coordinate system for the sky: types, reference point, and a scale."""
+    axes = celestial_axes(header)
+    return (
+        len(axes) == 2
+        and all(value_of(header, f"CRVAL{axis}") is not None for axis in axes)
+        and any(_SCALE.match(keyword) and value_of(header, keyword) for keyword in header)
+    )
+
+
 def celestial_wcs(
     header: fits.Header, shape: Sequence[int], hdus: fits.HDUList | None = None, cards: str = ""
 ) -> WCS:
@@ -69,6 +83,9 @@ def celestial_wcs(
     Raises:
         WcsError, ValueError, KeyError, IndexError, TypeError, MemoryError: it cannot be used.
     """
+    # Imported here: it takes a second, and most files are ingested without.
+    from astropy.wcs import WCS
+
     sound = sound_header(header, shape, cards if hdus is not None else "")
     axes = celestial_axes(sound)
     if len(shape) == 2 and axes == [1, 2] and "CTYPE3" not in sound:
@@ -83,12 +100,8 @@ def sound_header(header: fits.Header, shape: Sequence[int], lookup_cards: str = 
     The fewer they are, the better: astropy checks and copies every card several times.
     """
     sound = fits.Header()
-    for keyword in dict.fromkeys(header):
-        # Matched first: astropy takes '*', '?' and '...' in a keyword for a pattern.
-        if _WCS_TEXT.match(keyword) or _WCS_NUMBER.match(keyword):
-            value = value_of(header, keyword)
-            if value is not None and _is_sound(keyword, value):
-                sound[keyword] = value
+    for keyword, value in sound_values(header).items():
+        sound[keyword] = value
     starts = range(0, len(lookup_cards), CARD_BYTES)
     cards = (lookup_cards[start : start + CARD_BYTES] for start in starts)
     lookup = "".join(card for card in cards if _LOOKUP_CARD.match(card))
@@ -98,6 +111,18 @@ def sound_header(header: fits.Header, shape: Sequence[int], lookup_cards: str = 
     for number, length in enumerate(shape, 1):
         sound[f"NAXIS{number}"] = length
     return sound
+
+
+def sound_values(header: fits.Header) -> dict[str, Value]:
+    """Return the keywords of the primary WCS with their values, if these are sound, in the header's order."""
+    found = {}
+    for keyword in dict.fromkeys(header):
+        # Matched first: astropy takes '*', '?' and '...' in a keyword for a pattern.
+        if _WCS_TEXT.match(keyword) or _WCS_NUMBER.match(keyword):
+            value = value_of(header, keyword)
+            if value is not None and _is_sound(keyword, value):
+                found[keyword] = value
+    return found
 
 
 def _is_sound(keyword: str, value: Value) -> bool:

@@ -21,6 +21,7 @@ from ost_vo.services import description, directory, policies
 from ost_vo.services.archive import Archive
 from ost_vo.services.coverage import REMEMBERED, Footprints
 from ost_vo.services.engine import Engine
+from ost_vo.services.holdings import Holdings
 from ost_vo.services.logins import Logins
 from ost_vo.services.openid import Provider
 from ost_vo.settings import Settings
@@ -74,6 +75,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
         app.state.cutout_limiter = anyio.CapacityLimiter(chosen.cutout_slots)
         app.state.footprints = Footprints()
         app.state.moc_limiter = anyio.CapacityLimiter(REMEMBERED)
+        app.state.holdings = Holdings()
+        app.state.holdings_limiter = anyio.CapacityLimiter(1)
         binary2.warm()
         tabledata.warm()
         upload_rows.warm()

@@ -27,7 +27,8 @@ from ost_vo.web.parameters import read
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
+    # With no-referrer, browsers would send the form with the origin "null", and it would be refused.
+    "Referrer-Policy": "same-origin",
 }
 
 

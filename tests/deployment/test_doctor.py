@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -139,6 +140,12 @@ def test_nobody_at_redis_and_somebody_else_in_the_place_of_dachs(service: Servic
     changed = {"state": tmp_path, "broker": True, "data_root": service.settings.data}
     found = doctor.examine(Settings(**{**service.settings.model_dump(), **changed}))
     assert [finding.subject for finding in found] == ["DaCHS", "workers"]
+    with socket.socket(socket.AF_UNIX) as worker:
+        worker.connect(str(service.settings.sockets / "redis.sock"))
+        worker.sendall(b"PSUBSCRIBE /0.celery.pidbox\r\n")
+        assert worker.recv(64)
+        found = doctor.examine(Settings(**{**service.settings.model_dump(), **changed}))
+    assert [finding.subject for finding in found] == ["DaCHS"]
 
 
 def test_what_waits_for_long_is_noticed(connection: Connection) -> None:

@@ -109,7 +109,8 @@ def test_several_processes_do_what_one_does(
 def test_a_process_that_ends_over_a_file_takes_no_other_with_it(
     settings: Settings, frames: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deadly = "import os; from ingest import crew; read = crew.read; crew.read = lambda task, observatory: "
+    deadly = "import os; from ingest import reading_process as there; read = there.read; "
+    deadly += "there.read = lambda task, observatory: "
     deadly += "os.kill(os.getpid(), 9) if task.path.endswith('/113.fit') else read(task, observatory); "
     monkeypatch.setattr(crew, "_SERVE", deadly + crew._SERVE)
     report = in_processes(settings, monkeypatch)

@@ -77,6 +77,13 @@ def test_fits_is_what_comes_unasked(service: Service) -> None:
     assert fetched(service, format="text/plain").headers["Content-Type"].startswith("text/plain")
 
 
+def test_larger_cells_cover_no_less(service: Service) -> None:
+    coarse = moc(service, order="5")
+    assert coarse.max_order == 5
+    assert coarse == moc(service).degrade_to_order(5)
+    assert fetched(service, ORDER="11").status_code == 400
+
+
 def test_an_unknown_format_is_refused(service: Service) -> None:
     answer = fetched(service, RESPONSEFORMAT="png")
     assert answer.status_code == 400

@@ -15,6 +15,7 @@ from tests.conftest import Service, execute
 
 PAGES = (
     "/",
+    "/overview",
     "/runs",
     "/targets",
     "/darks",

@@ -19,6 +19,7 @@ from ost_vo.vo.columns import Column
 from ost_vo.web.api import (
     administration,
     audit,
+    holdings,
     jobs,
     me,
     overrides,
@@ -51,6 +52,7 @@ _ROUTERS = (
     targets.router,
     overrides.router,
     administration.router,
+    holdings.router,
     jobs.router,
 )
 _ABOUT = """What may be seen and done here is what the archive's privileges allow: projects, levels and

@@ -5,7 +5,17 @@ from __future__ import annotations
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from ost_vo.web.pages import account, administration, browsing, entrance, notes, products, query
+from ost_vo.web.pages import (
+    account,
+    administration,
+    browsing,
+    cart,
+    entrance,
+    notes,
+    overview,
+    products,
+    query,
+)
 from ost_vo.web.pages.entrance import examples
 from ost_vo.web.pages.layout import HERE
 
@@ -15,6 +25,7 @@ routes = [
     Route("/", entrance.home),
     Route("/search", entrance.search),
     Route("/language", entrance.language, methods=["POST"]),
+    Route("/overview", overview.overview_page),
     Route("/runs", browsing.runs_page),
     Route("/runs/{name}", browsing.run_page),
     Route("/targets", browsing.targets_page),
@@ -31,6 +42,10 @@ routes = [
     Route("/administration/{section}", administration.show),
     Route("/administration/{section}/{action}", administration.act, methods=["POST"]),
     Route("/darks", browsing.darks_page),
+    Route("/cart", cart.cart_page),
+    Route("/cart", cart.create, methods=["POST"]),
+    Route("/cart/{job_id}", cart.job_page),
+    Route("/cart/{job_id}", cart.abort, methods=["POST"]),
     Route("/query", query.query_page),
     Route("/account", account.account_page),
     Route("/account/context", account.set_context, methods=["POST"]),

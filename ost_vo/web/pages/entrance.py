@@ -15,7 +15,7 @@ from ost_vo.services.archive import Archive
 from ost_vo.services.examples import EXAMPLES
 from ost_vo.vo.parameters import Parameters
 from ost_vo.web.authentication import cookie_path
-from ost_vo.web.pages import layout
+from ost_vo.web.pages import layout, skymap
 from ost_vo.web.parameters import read
 from ost_vo.web.prefix import base_url
 
@@ -29,7 +29,7 @@ async def home(request: Request) -> Response:
     context = await layout.context_of(request)
     latest = await run_in_threadpool(runs.page, archive, context, "", None, _LATEST)
     tables = [table for table in archive.published.catalogue if table.schema != "tap_schema"]
-    return await layout.render(request, "home.html", tables=tables, latest=latest.runs)
+    return await layout.render(request, "home.html", tables=tables, latest=latest.runs, map=skymap.whole())
 
 
 async def search(request: Request) -> Response:
@@ -42,10 +42,17 @@ async def search(request: Request) -> Response:
     try:
         found = await run_in_threadpool(searching.search, archive, context, text)
     except UsageFault as fault:
-        return await layout.render(request, "search.html", 400, text=text, found=None, fault=fault)
+        return await layout.render(request, "search.html", 400, text=text, found=None, fault=fault, adql="")
     if text.startswith("ivo://") and len(found.products) == 1:
         return RedirectResponse(f"{base_url(request)}/product?{urlencode({'ID': text})}", 303)
-    return await layout.render(request, "search.html", text=text, found=found, fault=None)
+    return await layout.render(
+        request,
+        "search.html",
+        text=text,
+        found=found,
+        fault=None,
+        adql=searching.query_of_place(found.cone) if found.cone else "",
+    )
 
 
 async def language(request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Callable
 from functools import cache
@@ -26,6 +27,11 @@ from ost_vo.web.prefix import base_url, choice_of
 HERE = Path(__file__).parent
 LANGUAGES = ("en", "de")
 LANGUAGE_COOKIE = "ost_language"
+# A hub of SAMP on the reader's own machine (SAMP 1.3 section 5.2.3), for the pages that send something to it.
+_HUB = "http://localhost:21012"
+_SENDING = frozenset(
+    {"run.html", "target.html", "targets.html", "search.html", "darks.html", "query.html", "product.html"}
+)
 # What people may see changes with who they are, so no cache shared by several keeps a page.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:"
@@ -69,11 +75,12 @@ async def render(request: Request, template: str, status: int = 200, **values: A
         "banner": said,
         "sections": administration.sections(actor),
         "language": language,
+        "version": _version(),
         "_": translator(language),
         "path": request.url.path,
     }
     return templates.TemplateResponse(
-        request, template, {**shared, **frame, **values}, status_code=status, headers=HEADERS
+        request, template, {**shared, **frame, **values}, status_code=status, headers=_headers(template)
     )
 
 
@@ -109,8 +116,24 @@ def translator(language: str) -> Callable[..., str]:
 
 
 @cache
+def _version() -> str:
+    """Return a text that is another one whenever a style or a script is, so that browsers load it anew."""
+    digest = hashlib.sha256()
+    for path in sorted((HERE / "static").iterdir()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@cache
 def _words() -> dict[str, dict[str, str]]:
     return tomllib.loads((HERE / "words.toml").read_text(encoding="utf-8"))
+
+
+def _headers(template: str) -> dict[str, str]:
+    if template not in _SENDING:
+        return HEADERS
+    policy = HEADERS["Content-Security-Policy"].replace("connect-src 'self'", f"connect-src 'self' {_HUB}")
+    return {**HEADERS, "Content-Security-Policy": policy}
 
 
 def _frame(archive: Archive, request: Request) -> dict[str, Any]:

@@ -5,10 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
+
+from ost_vo.catalogues.visibility import Night
 
 WIDTH, HEIGHT = 560, 160  # pixels of the drawing
+TALL = 240  # of one with several curves
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 8, 10, 24
 _TICKS = 4
+# Up to so many months each has its name; the years of more are marked, this many at the most.
+_FEW_BARS, _YEARS = 8, 12
+# Altitudes of the Sun at which a night gets darker [deg].
+_TWILIGHTS = (0.0, -6.0, -12.0, -18.0)
+# Colours that curves take in turn.
+_STYLES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +82,145 @@ def _round_values(low: float, high: float) -> list[float]:
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= span)
     start = math.ceil(low / step - 1e-9)
     return [round(k * step, 10) for k in range(start, math.floor(high / step + 1e-9) + 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar of a drawing [pixel], and what it says when it is pointed at."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Bars side by side in a drawing, with marks along both axes.
+
+    Attributes:
+        title: what is plotted, with its unit.
+        bars: from left to right.
+        across, up: the marks.
+    """
+
+    title: str
+    bars: list[Bar]
+    across: list[Tick]
+    up: list[Tick]
+    bottom: int = HEIGHT - _BOTTOM
+    left: int = _LEFT
+    right: int = WIDTH - _RIGHT
+    width: int = WIDTH
+    height: int = HEIGHT
+
+
+def by_month(title: str, amounts: Sequence[tuple[date, float]]) -> Bars | None:
+    """Return a bar for each month from the first to the last; None where there is nothing to show.
+
+    Args:
+        title: what is plotted, with its unit.
+        amounts: first day of a month, and its amount; months that are left out have none.
+    """
+    given = {(day.year, day.month): amount for day, amount in amounts}
+    if not given or max(given.values()) <= 0:
+        return None
+    (year, month), last = min(given), max(given)
+    months = []
+    while (year, month) <= last:
+        months.append((year, month))
+        year, month = (year, month + 1) if month < 12 else (year + 1, 1)
+    pitch = (WIDTH - _LEFT - _RIGHT) / max(len(months), _FEW_BARS)
+    high = max(given.values())
+    up = (HEIGHT - _TOP - _BOTTOM) / high
+    bars, across = [], []
+    every = math.ceil(len(months) / 12 / _YEARS)
+    for k, (y, m) in enumerate(months):
+        amount, x = given.get((y, m), 0.0), _LEFT + k * pitch
+        text = f"{y}-{m:02d}: {amount:.4g}"
+        height = round(amount * up, 1)
+        bars.append(Bar(round(x, 1), HEIGHT - _BOTTOM - height, round(pitch * 0.85, 1), height, text))
+        if len(months) <= _FEW_BARS:
+            across.append(Tick(x + pitch / 2, f"{y}-{m:02d}"))
+        elif m == 1 and y % every == 0:
+            across.append(Tick(x + pitch / 2, str(y)))
+    marks = [Tick(HEIGHT - _BOTTOM - v * up, f"{v:g}") for v in _round_values(0, high)]
+    return Bars(title, bars, across, marks)
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A curve: whose it is, its class of style, its points as SVG has them, and where its name goes."""
+
+    name: str
+    style: str
+    points: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sky:
+    """Altitudes during a night.
+
+    Attributes:
+        curves: of the targets and the Moon.
+        bands: x and width of where the Sun is below 0, 6, 12 and 18 degrees: each lies within the one before.
+        observed: x and width of the exposures.
+        across, up: the marks.
+    """
+
+    curves: list[Curve]
+    bands: list[tuple[float, float]]
+    observed: list[tuple[float, float]]
+    across: list[Tick]
+    up: list[Tick]
+    bottom: int = TALL - _BOTTOM
+    top: int = _TOP
+    left: int = _LEFT
+    right: int = WIDTH - _RIGHT
+    width: int = WIDTH
+    height: int = TALL
+
+
+def altitudes(night: Night, moon: str, observed: Sequence[tuple[float, float]] = ()) -> Sky:
+    """Return the altitudes of a night's targets and of the Moon, above the horizon.
+
+    Args:
+        night: with its tracks.
+        moon: what the Moon is called.
+        observed: begin and end of exposures [MJD, UTC].
+    """
+    first, last = night.times[0], night.times[-1]
+    across = (WIDTH - _LEFT - _RIGHT) / (last - first)
+    up = (TALL - _TOP - _BOTTOM) / 90.0
+
+    def at(time: float) -> float:
+        return round(_LEFT + (min(max(time, first), last) - first) * across, 1)
+
+    curves = [_curve(moon, "moon", [at(t) for t in night.times], night.moon, up)]
+    for k, track in enumerate(night.tracks):
+        curves.append(
+            _curve(track.name, f"c{k % _STYLES}", [at(t) for t in night.times], track.altitudes, up)
+        )
+    bands = []
+    for limit in _TWILIGHTS:
+        dark = [time for time, altitude in zip(night.times, night.sun, strict=True) if altitude < limit]
+        if dark:
+            bands.append((at(dark[0]), round(at(dark[-1]) - at(dark[0]), 1)))
+    taken = [(at(a), round(max(at(b) - at(a), 1.0), 1)) for a, b in observed if b >= first and a <= last]
+    hours = [Tick(_LEFT + (h / 24 - first) * across, f"{h % 24:02d}h") for h in _hours(first, last)]
+    marks = [Tick(TALL - _BOTTOM - angle * up, f"{angle}°") for angle in (0, 30, 60, 90)]
+    return Sky([curve for curve in curves if curve.points], bands, taken, hours, marks)
+
+
+def _curve(name: str, style: str, xs: Sequence[float], heights: Sequence[float], up: float) -> Curve:
+    placed = [
+        (x, round(TALL - _BOTTOM - height * up, 1))
+        for x, height in zip(xs, heights, strict=True)
+        if height >= 0
+    ]
+    points = " ".join(f"{x},{y}" for x, y in placed)
+    x, y = min(placed, key=lambda point: point[1]) if placed else (0.0, 0.0)
+    return Curve(name, style, points, x, y)

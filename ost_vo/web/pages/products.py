@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,18 +15,20 @@ from starlette.responses import RedirectResponse, Response
 from ost_vo.access.actor import Actor
 from ost_vo.access.context import Context
 from ost_vo.faults import AuthenticationFault, Fault, NotFoundFault
-from ost_vo.services import headers, picture_store, products, publishing
+from ost_vo.services import headers, picture_store, products, publishing, search
 from ost_vo.services.archive import Archive
 from ost_vo.services.picture_store import Kind
-from ost_vo.services.products import Filters, Lineage
+from ost_vo.services.products import Family, Filters
 from ost_vo.vo.columns import Column
 from ost_vo.vo.parameters import Parameters
 from ost_vo.web import errors
 from ost_vo.web.authentication import actor_of
-from ost_vo.web.pages import layout
+from ost_vo.web.pages import family, layout, overlay
+from ost_vo.web.pages.overlay import Overlay
 from ost_vo.web.parameters import read
 from ost_vo.web.prefix import base_url
 
+_PROJECTS, _EVERYBODYS = 2, 4
 # Why somebody sees a product of that level.
 _REASONS = {
     1: "Only its creator sees it.",
@@ -40,9 +43,10 @@ _REASONS = {
 class _Shown:
     row: dict[str, Any]
     columns: list[Column]
-    lineage: Lineage
+    family: Family
     header: str
     has_preview: bool
+    overlay: Overlay | None
 
 
 async def product_page(request: Request) -> Response:
@@ -116,10 +120,13 @@ async def _page(request: Request, identifier: str, fault: Fault | None = None) -
         status,
         product=shown.row,
         columns=shown.columns,
-        lineage=shown.lineage,
+        family=shown.family,
+        tree=family.tree(shown.family),
+        overlay=shown.overlay,
         header=shown.header,
         has_preview=shown.has_preview,
         why=_REASONS[shown.row["privileges"]],
+        why_seen=_why_seen(shown.row, actor_of(request)),
         fault=fault,
         query=urlencode({"ID": identifier}),
     )
@@ -130,6 +137,18 @@ def _look(archive: Archive, context: Context, identifier: str) -> _Shown:
     if not found:
         raise NotFoundFault(f"There is no data product {identifier}.", "Search for it.")
     text, _ = headers.header(archive, identifier, context, "text")
-    lineage = products.lineage(archive, context, identifier)
-    pictures = picture_store.sizes(archive.settings, found[0]["sha256"])
-    return _Shown(found[0], list(products.columns(archive)), lineage, text, Kind.PREVIEW in pictures)
+    relatives = products.family(archive, context, identifier)
+    has_preview = Kind.PREVIEW in picture_store.sizes(archive.settings, found[0]["sha256"])
+    frame = overlay.plane(found[0]) if has_preview else None
+    over = overlay.overlay(frame, search.in_field(archive, context, identifier)) if frame else None
+    return _Shown(found[0], list(products.columns(archive)), relatives, text, has_preview, over)
+
+
+def _why_seen(row: dict[str, Any], actor: Actor | None) -> str:
+    """Return why the caller sees a product, which the database has decided."""
+    level, released = row["privileges"], row["obs_release_date"]
+    if level >= _EVERYBODYS or actor is None or (released is not None and released <= datetime.now(UTC)):
+        return "You see it as everybody does."
+    if level == 1:
+        return "You see it because you made it."
+    return "You see it as a member of its project." if level == _PROJECTS else "You see it as a user."

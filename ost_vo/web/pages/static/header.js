@@ -1,5 +1,4 @@
 // Shows only the cards of a header that have a text in them.
-"use strict";
 const header = document.getElementById("header");
 const cards = header.textContent.split("\n");
 document.getElementById("find").addEventListener("input", (event) => {

@@ -1,5 +1,4 @@
 // The ADQL page: runs a query, shows its rows, plots two columns, and completes names.
-"use strict";
 
 const MOST_ROWS = 500;
 const MOST_POINTS = 20000;
@@ -65,6 +64,8 @@ function show(document_, milliseconds) {
     select.onchange = () => plot(rows);
   }
   plot(rows);
+  const sent = document.querySelector("#sending .samp");
+  sent.dataset.url = `${document.getElementById("sending").dataset.url}?${new URLSearchParams({ LANG: "ADQL", FORMAT: "votable", QUERY: editor.value })}`;
   const script = document.getElementById("script");
   script.textContent = `import pyvo\n\narchive = pyvo.dal.TAPService(${JSON.stringify(script.dataset.url)})\n` +
     `table = archive.search("""\n${editor.value.replaceAll("\\", "\\\\").replaceAll('"""', '\\"\\"\\"')}\n""").to_table()\nprint(table)\n`;
