@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0012"
-down_revision = "0014"
+down_revision = "0011"
 
 # Owners' own changes come without a name, and leave no entry. The id of an anonymous job is its key: the log
 # has its public name.

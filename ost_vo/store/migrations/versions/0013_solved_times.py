@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 
 # Ingest computes them for the header's position, or not at all; those of another exposure do not hold.
 KEEP = """
