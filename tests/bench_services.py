@@ -72,14 +72,14 @@ class ServiceFigure:
 
     Attributes:
         what, unit: the work, and the unit of the next two.
-        ours, dachs: medians, or rates; dachs is None where it was not asked.
+        ours, dachs: medians, or rates; None where it was not asked, or the machine too restless to tell.
         ahead: how many times as fast as DaCHS ours is.
         to_reach: what was asked for.
     """
 
     what: str
     unit: str
-    ours: float
+    ours: float | None
     dachs: float | None
     ahead: float | None
     to_reach: str
@@ -322,13 +322,12 @@ def _ingest(settings: Settings, server: Dachs, frames: int) -> list[ServiceFigur
     their_start, theirs, start, one, ours, other = (min(column) for column in zip(*turns, strict=True))
     sums, files = min(one, other), frames - 1
     _ost_vo(settings, *(root / name for name in LARGE_NAMES))
-    speed, their_speed = files / (ours - start), files / (theirs - their_start)
+    speed, their_speed = _speed(files, ours - start), _speed(files, theirs - their_start)
+    ahead = speed / their_speed if speed and their_speed else None
     cores = len(os.sched_getaffinity(0))
     return [
         ServiceFigure(f"{files} files of 3.1 MB, whole command", "s", ours, theirs, theirs / ours, ""),
-        ServiceFigure(
-            "the same without its start", "files/s", speed, their_speed, speed / their_speed, "as DaCHS; 340"
-        ),
+        ServiceFigure("the same without its start", "files/s", speed, their_speed, ahead, "as DaCHS; 340"),
         ServiceFigure(
             f"the same / sha256sum x {cores}, {files / sums:.0f} files/s",
             "",
@@ -338,6 +337,11 @@ def _ingest(settings: Settings, server: Dachs, frames: int) -> list[ServiceFigur
             "2",
         ),
     ]
+
+
+def _speed(files: int, seconds: float) -> float | None:
+    """Return files a second; None where the start of a command took longer than its work, by chance."""
+    return files / seconds if seconds > 0 else None
 
 
 def _ost_vo(settings: Settings, *paths: Path) -> None:
