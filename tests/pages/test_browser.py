@@ -245,6 +245,26 @@ def test_send_a_table_to_a_program_on_the_desktop(page: Page, tmp_path: Path) ->
     assert len(parse_single_table(BytesIO(fetched.content)).array) == rows(page)
 
 
+def test_solve_a_discrepancy(page: Page, blues: Blues) -> None:
+    execute(
+        blues.service.settings.dsn("postgres"),
+        "UPDATE archive.products SET privileges = 4 WHERE path = 'blues/raw1';"
+        "INSERT INTO archive.discrepancies SELECT product_id, 'IMAGETYP', 'What is Drak?'"
+        " FROM archive.products WHERE path = 'blues/raw1'",
+    )
+    log_in(page, "root")
+    page.goto("/administration/discrepancies?run=blues")
+    row = page.get_by_role("row").filter(has_text="What is Drak?")
+    row.get_by_role("combobox", name="Kind").select_option("dark")
+    row.get_by_role("button", name="Kind").click()
+    page.goto("/administration/discrepancies?run=blues")
+    row.get_by_label("Reason").fill("A dark frame")
+    row.get_by_role("button", name="It is all right").click()
+    expect(row).to_have_count(0)
+    found = blues.rows("SELECT exposure_type FROM archive.products WHERE path = 'blues/raw1'")
+    assert found == [("dark",)]
+
+
 AXE_PAGES = (
     "/",
     "/overview",
