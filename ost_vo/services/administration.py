@@ -186,8 +186,13 @@ def _parts(settings: Settings, findings: Sequence[Finding], found: Measures | No
         "workers": f"{running} jobs run, {waiting} wait",
         "watcher": "watches" if settings.watch else "is not wanted",
         "Redis": "answers" if settings.broker else "is not wanted",
+        "analyst": "is up with its work" if settings.previews else "is not wanted",
+        "registrar": "is up with its work",
+        "disk": "has room",
+        "data root": "is there",
     }
-    names = ("database", "web service", "DaCHS", "Redis", "workers", "watcher", "disk", "data root")
+    services = ("web service", "DaCHS", "registrar", "Redis", "workers", "watcher", "analyst")
+    names = ("database", *services, "disk", "data root")
     # Jobs that nobody takes, or whose workers are silent, are told of by these.
     subjects = {"workers": ("jobs", "queue")}
     parts = []

@@ -249,3 +249,20 @@ def test_conditions_save_answers_and_lost_updates(words: Blues) -> None:
     listed = send(words, None, "GET", "products?limit=5")
     same = send(words, None, "GET", "products?limit=5", headers={"If-None-Match": listed.headers["ETag"]})
     assert same.status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("user", "path", "change"),
+    [("anna", "projects/BLUES", {"description": "bluer"}), ("root", "users/eve", {"role": "supervisor"})],
+)
+def test_other_changes_heed_conditions_too(
+    blues: Blues, user: str, path: str, change: dict[str, str]
+) -> None:
+    seen = send(blues, user, "GET", path)
+    for tag, status in (('"another"', 412), (f"W/{seen.headers['ETag']}", 412)):
+        refused = send(blues, user, "PATCH", path, json=change, headers={"If-Match": tag})
+        assert refused.status_code == status
+        assert send(blues, user, "GET", path).json() == seen.json()
+    for tag in (seen.headers["ETag"], "*"):
+        assert send(blues, user, "PATCH", path, json=change, headers={"If-Match": tag}).status_code == 200
+    send(blues, user, "PATCH", path, json={name: seen.json()[name] for name in change})

@@ -13,6 +13,7 @@ from ost_vo.faults import UsageFault
 from ost_vo.services import people
 from ost_vo.store.people import User as StoredUser
 from ost_vo.web.api.callers import Accounts, User
+from ost_vo.web.api.conditions import Expected, answer
 from ost_vo.web.api.fields import Body, Flag, Name, Reason, ReasonQuery, Role, Text
 from ost_vo.web.api.me import NewSecret
 from ost_vo.web.api.problems import refusals
@@ -77,14 +78,16 @@ def add_user(actor: User, database: Accounts, wanted: NewUser) -> ListedUser:
     return _listed(people.get(database, actor, wanted.name))
 
 
-@router.get("/users/{name}", responses=refusals(401, 403, 404))
-def get_user(actor: User, database: Accounts, name: Name) -> ListedUser:
+@router.get("/users/{name}", response_model=ListedUser, responses=refusals(401, 403, 404))
+def get_user(actor: User, database: Accounts, name: Name) -> Response:
     """Return a user."""
-    return _listed(people.get(database, actor, name))
+    return answer(_listed(people.get(database, actor, name)))
 
 
-@router.patch("/users/{name}", responses=refusals(400, 401, 403, 404, 409))
-def change_user(actor: User, database: Accounts, name: Name, change: UserChange) -> ListedUser:
+@router.patch("/users/{name}", response_model=ListedUser, responses=refusals(400, 401, 403, 404, 409, 412))
+def change_user(
+    actor: User, database: Accounts, name: Name, change: UserChange, expected: Expected
+) -> Response:
     """Change the role of a user, the rank of superuser, the password, or whether the account is active."""
     given = change.model_dump(exclude_none=True, exclude={"reason"})
     if len(given) != 1:
@@ -98,8 +101,9 @@ def change_user(actor: User, database: Accounts, name: Name, change: UserChange)
         "is_active": people.set_active,
         "password": people.set_password,
     }
+    expected(_listed(people.get(database, actor, name)))
     setters[what](database, actor, name, value, change.reason)
-    return _listed(people.get(database, actor, name))
+    return answer(_listed(people.get(database, actor, name)))
 
 
 @router.delete(

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ost_vo.services import projects
 from ost_vo.store.projects import CreationScope, Project
 from ost_vo.web.api.callers import Accounts, Caller, User
+from ost_vo.web.api.conditions import Expected, answer
 from ost_vo.web.api.fields import (
     Body,
     Directory,
@@ -111,19 +112,20 @@ def add_project(actor: User, database: Accounts, wanted: NewProject) -> ListedPr
     return _listed(projects.get(database, actor, wanted.name))
 
 
-@router.get("/projects/{name}", responses=refusals(404))
-def get_project(actor: Caller, database: Accounts, name: ProjectName) -> ListedProject:
+@router.get("/projects/{name}", response_model=ListedProject, responses=refusals(404))
+def get_project(actor: Caller, database: Accounts, name: ProjectName) -> Response:
     """Return a project."""
-    return _listed(projects.get(database, actor, name))
+    return answer(_listed(projects.get(database, actor, name)))
 
 
-@router.patch("/projects/{name}", responses=refusals(400, 401, 403, 404))
+@router.patch("/projects/{name}", response_model=ListedProject, responses=refusals(400, 401, 403, 404, 412))
 def change_project(
-    actor: User, database: Accounts, name: ProjectName, changes: ProjectChanges
-) -> ListedProject:
+    actor: User, database: Accounts, name: ProjectName, changes: ProjectChanges, expected: Expected
+) -> Response:
     """Change a project; what decides over access needs the permission projects_manage."""
     given = changes.model_dump(exclude_unset=True, exclude={"reason"})
-    return _listed(projects.update(database, actor, name, given, changes.reason))
+    expected(_listed(projects.get(database, actor, name)))
+    return answer(_listed(projects.update(database, actor, name, given, changes.reason)))
 
 
 @router.delete(

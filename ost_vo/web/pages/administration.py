@@ -74,7 +74,9 @@ async def overview(request: Request) -> Response:
 
 
 async def show(request: Request) -> Response:
-    """Show a section."""
+    """Show a section; to whoever has not logged in, the way to do so."""
+    if actor_of(request) is None:
+        return RedirectResponse(f"{base_url(request)}/login", 303)
     return await _page(request, Parameters(request.query_params.multi_items()))
 
 
