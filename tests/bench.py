@@ -35,7 +35,15 @@ from ost_vo.deployment.publisher import free_port
 from ost_vo.settings import Settings
 from ost_vo.store import tap_schema
 from ost_vo.vo import adql
-from tests import bench_access, bench_downloads, bench_ingest, bench_pages, bench_services, bench_views
+from tests import (
+    bench_access,
+    bench_api,
+    bench_downloads,
+    bench_ingest,
+    bench_pages,
+    bench_services,
+    bench_views,
+)
 
 COLUMNS = (
     "obs_publisher_did, obs_id, obs_collection, dataproduct_type, calib_level, target_name, s_ra, s_dec, "
@@ -345,6 +353,7 @@ def main() -> None:
             services = bench_services.measure(archive.settings, SHOW, options.files, options.seconds)
             pages = bench_pages.measure(archive.settings, SHOW)
             access = bench_access.measure(archive.settings, SHOW)
+            lists = bench_api.measure(archive.settings, SHOW)
             downloads = bench_downloads.measure(archive.settings, SHOW)
             ingest = bench_ingest.measure(archive.settings)
         finally:
@@ -354,6 +363,7 @@ def main() -> None:
     bench_services.show(services, SHOW)
     bench_pages.show(pages, SHOW)
     bench_access.show(access, SHOW)
+    bench_api.show(lists, SHOW)
     bench_downloads.show(downloads, SHOW)
     bench_ingest.show(ingest, SHOW)
     SHOW.print(f"Synthetic rows: {filled:,.0f} a second, indexes included")
@@ -365,6 +375,7 @@ def main() -> None:
             "services": [asdict(figure) for figure in services],
             "pages": [asdict(figure) for figure in pages],
             "access": [asdict(figure) for figure in access],
+            "lists": [asdict(figure) for figure in lists],
             "downloads": [asdict(figure) for figure in downloads],
             "ingest": [asdict(figure) for figure in ingest],
             "synthetic_rows_per_second": filled,
