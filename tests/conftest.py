@@ -99,18 +99,35 @@ def _migrated(deployment: Archive) -> Iterator[Settings]:
         yield scratch
 
 
+# Most tests fill a few tables, and TRUNCATE would make new files for all of them and their indexes.
+_EMPTY = """
+DO $$
+DECLARE
+    name text;
+    is_filled bool;
+BEGIN
+    SET LOCAL session_replication_role = replica;
+    FOR name IN SELECT format('archive.%%I', tablename) FROM pg_tables
+        WHERE schemaname = 'archive' AND tablename NOT IN ('alembic_version', 'role_permissions')
+    LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %%s)', name) INTO is_filled;
+        IF is_filled THEN
+            EXECUTE format('DELETE FROM %%s', name);
+        END IF;
+    END LOOP;
+    FOR name IN SELECT format('archive.%%I', sequencename) FROM pg_sequences
+        WHERE schemaname = 'archive' AND last_value IS NOT NULL
+    LOOP
+        EXECUTE format('ALTER SEQUENCE %%s RESTART', name);
+    END LOOP;
+END $$
+"""
+
+
 @pytest.fixture
 def archive(_migrated: Settings, tmp_path: Path) -> ScratchArchive:
     """A migrated database with no rows, and an empty data root."""
-    connection = psycopg2.connect(_migrated.dsn("ost_owner"))
-    with connection, connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT string_agg(format('archive.%I', tablename), ', ') FROM pg_tables "
-            "WHERE schemaname = 'archive' AND tablename NOT IN ('alembic_version', 'role_permissions')"
-        )
-        tables = cursor.fetchone()[0]
-        cursor.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
-    connection.close()
+    execute(_migrated.dsn("postgres"), _EMPTY)
     root = tmp_path / "data"
     root.mkdir()
     return ScratchArchive(_migrated.model_copy(update={"data_root": root}))
