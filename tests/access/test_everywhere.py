@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -179,45 +180,130 @@ def tap_count(world: World, caller: str, scope: Scope) -> set[str]:
     return seen
 
 
+class Job:
+    """A job of a caller, for the time of a block; nobody else gets at it."""
+
+    def __init__(
+        self,
+        world: World,
+        caller: str,
+        scope: Scope,
+        path: str,
+        fields: dict[str, object],
+        files: object = None,
+    ) -> None:
+        self._session = world.sessions[caller]
+        # Whose a job is does not depend on the scope that it was asked in.
+        self._strangers = _strangers(world, caller) if scope == Scope() and caller != ANONYMOUS else []
+        asked = {**fields, **scope.parameters, "PHASE": "RUN"}
+        self._url = self._session.post(world.url(path), data=asked, files=files, timeout=60).url
+        # WAIT ends with each change of the phase.
+        while (phase := self.text("phase")) in ("QUEUED", "EXECUTING"):
+            self._session.get(self._url, params={"WAIT": "30", "PHASE": phase}, timeout=60)
+        self.phase = phase
+
+    def text(self, part: str) -> str:
+        """Return what is below the URL of the job."""
+        return self._session.get(f"{self._url}/{part}", timeout=60).text
+
+    def rows(self, result: str) -> list[dict[str, str]]:
+        """Return a result in CSV."""
+        return list(csv.DictReader(io.StringIO(self.text(f"results/{result}"))))
+
+    def __enter__(self) -> Job:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        results = [
+            f"/results/{name}" for name in ("result", "archive", "manifest", "manifest.csv", "cutouts.tar")
+        ]
+        for stranger in self._strangers:
+            for part in ("", "/parameters", "/error", "/phase", "/owner", *results):
+                assert stranger.get(self._url + part, timeout=60).status_code in (401, 403)
+        self._session.delete(self._url, timeout=60)
+
+
+def _valid(world: World) -> set[str]:
+    with _owner(world.service) as cursor:
+        cursor.execute("SELECT obs_publisher_did FROM archive.products WHERE is_valid")
+        return world.names({identifier for (identifier,) in cursor.fetchall()})
+
+
+def _strangers(world: World, caller: str) -> list[requests.Session]:
+    return [session for other, session in world.sessions.items() if other != caller]
+
+
 def tap_async(world: World, caller: str, scope: Scope) -> set[str]:
     query = {"LANG": "ADQL", "QUERY": "SELECT obs_publisher_did FROM ost.products", "FORMAT": "csv"}
-    session = world.sessions[caller]
-    job = session.post(
-        world.url("/tap/async"), data={**query, **scope.parameters, "PHASE": "RUN"}, timeout=60
-    ).url
-    # WAIT ends with each change of the phase.
-    while (phase := session.get(f"{job}/phase", timeout=60).text) in ("QUEUED", "EXECUTING"):
-        session.get(job, params={"WAIT": "30", "PHASE": phase}, timeout=60)
-    assert phase == "COMPLETED"
-    found = _column(session.get(f"{job}/results/result", timeout=60).text)
-    for other, stranger in world.sessions.items():
-        if other != caller and caller != ANONYMOUS:
-            for part in ("", "/results/result", "/parameters", "/error", "/phase", "/owner"):
-                assert stranger.get(job + part, timeout=60).status_code in (401, 403)
-    session.delete(job, timeout=60)
-    return world.names(found)
+    with Job(world, caller, scope, "/tap/async", query) as job:
+        assert job.phase == "COMPLETED"
+        return world.names({row["obs_publisher_did"] for row in job.rows("result")})
+
+
+def bulk_cutouts(world: World, caller: str, scope: Scope) -> set[str]:
+    """What is cut of all of them by identifier, and of whatever a position is in."""
+    table = "ID,ra,dec,radius\n" + "".join(f"{did},10,41,0.1\n" for did in (*world.identifiers.values(), ""))
+    uploaded = {"t": ("t.csv", table, "text/csv")}
+    with Job(world, caller, scope, "/soda/async", {"UPLOAD": "t,param:t"}, uploaded) as job:
+        rows = job.rows("manifest.csv")
+        assert job.phase == "COMPLETED"
+        named = [row for row in rows if int(row["row"]) <= len(NAMES)]
+        assert {row["status"] for row in named} <= {"ok", "unknown"}
+        seen = world.names({row["ID"] for row in named if row["status"] == "ok"})
+        around = world.names({row["ID"] for row in rows if int(row["row"]) > len(NAMES)})
+        assert around == seen & _valid(world)
+        return seen
 
 
 def download(world: World, caller: str, scope: Scope) -> set[str]:
-    """What goes into an archive of all of them, and who gets at it."""
-    session = world.sessions[caller]
-    asked = {"ID": list(world.identifiers.values()), "PARTIAL": "true", "PHASE": "RUN", **scope.parameters}
-    job = session.post(world.url("/downloads"), data=asked, timeout=60).url
-    while (phase := session.get(f"{job}/phase", timeout=60).text) in ("QUEUED", "EXECUTING"):
-        session.get(job, params={"WAIT": "30", "PHASE": phase}, timeout=60)
-    found = set()
-    if phase == "COMPLETED":
-        manifest = session.get(f"{job}/results/manifest.csv", timeout=60).text
-        rows = csv.DictReader(io.StringIO(manifest))
-        found = {row["obs_publisher_did"] for row in rows if row["status"] == "ok"}
+    """What goes into an archive of all of them."""
+    asked = {"ID": list(world.identifiers.values()), "PARTIAL": "true"}
+    with Job(world, caller, scope, "/downloads", asked) as job:
+        if job.phase != "COMPLETED":
+            assert "No file is selected" in job.text("error")
+            return set()
+        rows = job.rows("manifest.csv")
+        return world.names({row["obs_publisher_did"] for row in rows if row["status"] == "ok"})
+
+
+def old_download(world: World, caller: str, scope: Scope) -> set[str]:
+    """What OSTdata's endpoints let into an archive, and who gets at it."""
+    if scope == Scope():
+        base = ""
+    elif caller == ANONYMOUS and scope.lowest < 4:
+        return download(world, caller, scope)
     else:
-        assert "No file is selected" in session.get(f"{job}/error", timeout=60).text
-    for other, stranger in world.sessions.items():
-        if other != caller and caller != ANONYMOUS:
-            for part in ("", "/results/archive", "/results/manifest", "/parameters", "/error", "/phase"):
-                assert stranger.get(job + part, timeout=60).status_code in (401, 403)
-    session.delete(job, timeout=60)
-    return world.names(found)
+        base = f"/context/{scope.project or '-'}/{scope.lowest}"
+    jobs = world.url(f"{base}/api/runs/jobs")
+    create = world.url(f"{base}/api/runs/runs/{RUN}/download-jobs/")
+    session = world.sessions[caller]
+    seen = set()
+    for name in NAMES:
+        # Of one that is seen the filter leaves nothing, the others are not known.
+        asked = {"ids": [world.identifiers[name]], "filters": {"exptime_min": 1e6}}
+        answer = session.post(create, json=asked, timeout=60)
+        if answer.status_code == 404:  # nothing of the run is seen, or nothing valid
+            seen = download(world, caller, scope)
+            assert not seen & _valid(world)
+            return seen
+        assert answer.status_code == 400
+        if "No file is selected" in answer.json()["detail"]:
+            seen.add(name)
+    if not seen:
+        return seen
+    made = session.post(create, json={"ids": [world.identifiers[name] for name in seen]}, timeout=60).json()
+    token = {"X-Download-Token": made["job_token"]} if "job_token" in made else {}
+    url = f"{jobs}/{made['job_id']}"
+    while session.get(f"{url}/status", headers=token, timeout=60).json()["status"] in ("queued", "running"):
+        continue
+    archive = session.get(f"{url}/download", headers=token, timeout=60).content
+    files = zipfile.ZipFile(io.BytesIO(archive)).namelist()
+    assert {name for name in NAMES if any(file.endswith(f"/{name}.fits") for file in files)} == seen
+    for stranger in _strangers(world, caller) if scope == Scope() else []:
+        assert stranger.get(f"{url}/status", timeout=60).status_code == 404
+        assert stranger.get(f"{url}/download", timeout=60).status_code == 404
+        assert stranger.post(f"{url}/cancel", timeout=60).status_code == 404
+    return seen
 
 
 def tap_upload(world: World, caller: str, scope: Scope) -> set[str]:
@@ -371,8 +457,10 @@ DOORS = {
     **QUICK,
     "counts": (tap_count, False),
     "asynchronous": (tap_async, False),
+    "bulk cutouts": (bulk_cutouts, False),
     "upload": (tap_upload, False),
     "download": (download, False),
+    "former download": (old_download, False),
     "prefix": (tap_prefix, False),
     "SIA": (sia, True),
     "DataLink": (datalink, False),
