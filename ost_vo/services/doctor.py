@@ -25,6 +25,9 @@ FREE_BYTES = 2**30
 ANSWER_SECONDS = 10
 # The version of DaCHS that Debian 12 has.
 DACHS = (2, 7)
+# A worker of Celery runs one job at a time: with a connection for its query, for what it looks up, for who
+# asks, and to listen.
+_OF_A_JOB = 4
 
 
 def examine(settings: Settings) -> list[Finding]:
@@ -107,7 +110,8 @@ def _needed_connections(settings: Settings) -> int:
         return settings.web_processes
     places = policies.all_places(settings)
     each = settings.connections + places + JOB_CONTROL_CONNECTIONS + ACCOUNTS_CONNECTIONS + 1
-    return each * (settings.web_processes + (places if settings.broker else 0))
+    workers = places * (JOB_CONTROL_CONNECTIONS + _OF_A_JOB) if settings.broker else 0
+    return each * settings.web_processes + workers
 
 
 def _unreachable(fault: Fault) -> Finding:

@@ -38,7 +38,9 @@ class Patience:
                 # What comes now is that the client is gone, and no matter when.
                 return await receive()
             try:
-                message = await asyncio.wait_for(receive(), self._seconds)
+                # Not wait_for, which in Python 3.11 may take a cancellation for itself.
+                async with asyncio.timeout(self._seconds):
+                    message = await receive()
             except TimeoutError:
                 told = f"Nothing more of the request's body has come for {self._seconds:g} s."
                 raise UsageFault(told, "Send it again.") from None

@@ -346,7 +346,7 @@ def test_a_refusal_of_the_provider(gate: Gate) -> None:
     response = browser.get(f"{CALLBACK}?error=%3Cscript%3E&state={state}", headers=HTML)
     assert is_refused(browser, response)
     assert "<form" in response.text
-    assert "<script" not in response.text
+    assert "<script>" not in response.text
 
 
 @pytest.mark.parametrize(
