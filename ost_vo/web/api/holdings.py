@@ -42,7 +42,8 @@ class Cells(BaseModel):
     """Where on the sky files have their centres."""
 
     order: int = Field(description="Of the cells of HEALPix, nested numbering.")
-    cells: list[tuple[int, int]] = Field(description="Number of a cell, and how many files.")
+    # Pairs: as tuples the document would say them with a word that JSON Schema has given up.
+    cells: list[list[int]] = Field(description="Number of a cell, and how many files.")
 
 
 @router.get("", responses=refusals(400, 401, 403))
@@ -62,7 +63,7 @@ async def get_holdings(request: Request, context: ScopeOf, _scope: Annotated[Sco
 @router.get("/sky", responses=refusals(400, 401, 403))
 async def get_cells(request: Request, context: ScopeOf, _scope: Annotated[Scoped, Query()]) -> Cells:
     """Count the files that the caller's context covers by cells of the sky."""
-    return Cells(order=ORDER, cells=await holdings.cells(request, context))
+    return Cells(order=ORDER, cells=[list(cell) for cell in await holdings.cells(request, context)])
 
 
 def _amount(count: Count) -> Amount:

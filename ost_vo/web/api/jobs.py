@@ -78,7 +78,7 @@ class ListedJob(BaseModel):
 class WholeJob(ListedJob):
     """A job with its parameters."""
 
-    parameters: list[tuple[str, str]] = Field(description="Names and values, in order.")
+    parameters: list[list[str]] = Field(description="Names and values, in order.")
 
 
 class JobPage(BaseModel):
@@ -156,7 +156,7 @@ def _context(actor: Actor) -> Context:
 
 
 def _whole(request: Request, job: Job) -> WholeJob:
-    return WholeJob(**_told(request, job), parameters=list(job.parameters))
+    return WholeJob(**_told(request, job), parameters=[list(pair) for pair in job.parameters])
 
 
 def _told(request: Request, job: Job) -> Mapping[str, object]:
