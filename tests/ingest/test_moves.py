@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg2
@@ -145,19 +144,6 @@ def test_file_that_replaces_another_stays_itself(settings: Settings, run: Path) 
     assert rows(settings, "SELECT reason FROM archive.discrepancies WHERE product_id = 1") == [
         ("Another file took the place of this one, 20220101/a.fit.",)
     ]
-
-
-@pytest.fixture
-def accounts(settings: Settings) -> Iterator[Database]:
-    """The database with a user anna, who manages the project BLUES."""
-    connection = psycopg2.connect(settings.dsn("ost_owner"))
-    with connection, connection.cursor() as cursor:
-        cursor.execute("INSERT INTO archive.users (name) VALUES ('anna')")
-    connection.close()
-    database = Database(settings.dsn("ost_accounts"), 2)
-    projects.create(database, OPERATOR, "BLUES", manager="anna")
-    yield database
-    database.close()
 
 
 def test_move_into_another_scope_changes_nothing_of_who_sees_it(
