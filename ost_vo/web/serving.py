@@ -29,14 +29,41 @@ READY_SECONDS = 120
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """HTTP/1.1, with an end that loses no request which is on its way."""
+    """HTTP/1.1, with an end that loses no request which is on its way.
+
+    A client that keeps its connection may send the next request while the worker closes it. So each answer of
+    an ending worker says that it is the last one, and only a connection without any is closed after a moment.
+    """
+
+    _ending = False
 
     def shutdown(self) -> None:
-        """Close the connection after its request, or in a moment where none is being answered."""
-        if self.cycle is None or self.cycle.response_complete:
-            asyncio.get_running_loop().call_later(LATE_SECONDS, super().shutdown)
-        else:
-            super().shutdown()
+        """Close the connection after an answer that says so, or in a moment if nothing is asked any more."""
+        self._ending = True
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            self._close_late()
+        elif not cycle.response_started:
+            cycle.keep_alive = False
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer a request; it is the last one once the worker ends."""
+        super().on_headers_complete()
+        if self._ending and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request, which may come if this answer had begun before the worker was to end."""
+        super().on_response_complete()
+        if self._ending:
+            self._close_late()
+
+    def _close_late(self) -> None:
+        asyncio.get_running_loop().call_later(LATE_SECONDS, self._close_unless_asked)
+
+    def _close_unless_asked(self) -> None:
+        if (self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing():
+            self.transport.close()
 
 
 def serve(settings: Settings, descriptor: int | None = None, drain_seconds: int | None = None) -> None:

@@ -82,6 +82,8 @@ class Load:
     url: str
     stopping: threading.Event = field(default_factory=threading.Event)
     answered: int = 0
+    # Answers on the kept connection that called themselves the last ones there.
+    last: int = 0
     failures: list[str] = field(default_factory=list)
 
     def __enter__(self) -> Load:
@@ -103,6 +105,7 @@ class Load:
                     answer = session.get(f"{self.url}/tap/sync", params=QUERY, timeout=WAIT_SECONDS)
                     if answer.status_code != 200 or not answer.text.endswith("\n"):
                         self.failures.append(answer.text)
+                    self.last += kept and answer.headers.get("Connection") == "close"
                 except requests.RequestException as error:
                     self.failures.append(str(error))
                 self.answered += 1
@@ -123,6 +126,8 @@ def test_processes_are_replaced_without_a_failed_request(served: Served) -> None
             signal.sigtimedwait([], 0.05)
     assert load.failures == []
     assert load.answered > 40
+    # Who is told that the connection ends sends nothing into its end.
+    assert load.last == 1
     # The counts of all processes are in what any of them shows. An answer is counted once it has been sent.
     for _ in range(WAIT_SECONDS * 10):
         if (counted := served.counted()) >= load.answered:

@@ -59,7 +59,9 @@ class Source:
         """Return how many COPY statements run in the database, or wait in an open transaction."""
         statement = (
             "SELECT count(*) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"
+            "WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle' "
+            # PostgreSQL's own may be there, too: autovacuum comes when it likes.
+            "AND backend_type = 'client backend'"
         )
         return self.ask(statement)[0][0]
 
