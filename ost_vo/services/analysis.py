@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 
 from ost_vo.faults import TransientFault
-from ost_vo.services import picture_store, solving
+from ost_vo.services import light_times, picture_store, solving
 from ost_vo.services import statistics as rules
 from ost_vo.services.looks import RETRY, Findings, Looking, Task
 from ost_vo.services.solving import Placing
@@ -83,7 +83,7 @@ class Analyst:
     def work(self) -> int:
         """Queue what is left to do, work until nothing is due, and return how many products that were."""
         with open_connection(self._settings) as connection:
-            store.sweep(connection, self._digests)
+            self._sweep(connection)
             done = 0
             while self._one(connection):
                 done += 1
@@ -117,12 +117,18 @@ class Analyst:
             while not self._stopping.is_set():
                 self._woken.clear()
                 if time.monotonic() - swept >= SWEEP_SECONDS:
-                    store.sweep(connection, self._digests)
+                    self._sweep(connection)
                     swept = time.monotonic()
                 while not self._stopping.is_set() and self._one(connection):
                     pass
                 if not self._stopping.is_set():
                     self._woken.wait(POLL_SECONDS)
+
+    def _sweep(self, connection: store.Connection) -> None:
+        """Queue what is left to do, and date what has come to have a position."""
+        store.sweep(connection, self._digests)
+        if done := light_times.complete(self._settings, connection):
+            log.info("dates at Sun and barycentre computed", products=done)
 
     def _one(self, connection: store.Connection) -> bool:
         """Remove pictures that nobody has any more, and see to one product; False where none is due."""

@@ -15,11 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ost_vo.services import light_times
 from ost_vo.services.looks import Plane
 from ost_vo.settings import Settings
 from ost_vo.store.analysis import Item
 from ost_vo.store.findings import DONE, FAILED, SOLUTION, Outcome, Solution
-from ost_vo.vo.lighttime import Site, arrival
+from ost_vo.vo.lighttime import arrival
 
 # What a pixel scale from the header may be off by.
 _SCALE_FACTOR = 1.25
@@ -106,11 +107,8 @@ def with_light_time(settings: Settings, item: Item, found: Solution) -> Solution
         item: the product.
         found: its solution.
     """
-    latitude, longitude, elevation = item.site
-    site = Site(settings.site_latitude, settings.site_longitude, settings.site_elevation)
-    if latitude is not None and longitude is not None:
-        site = Site(latitude, longitude, site.elevation if elevation is None else elevation)
-    dated = None if item.middle is None else arrival(item.middle, found.s_ra, found.s_dec, site)
+    place = light_times.site(settings, item.site)
+    dated = None if item.middle is None else arrival(item.middle, found.s_ra, found.s_dec, place)
     return replace(found, hjd=dated.hjd, bjd=dated.bjd) if dated else found
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import erfa
 
 MJD_0 = 2_400_000.5  # the Julian date of MJD 0
-_FIRST_MJD = 36_934.0  # 1960, with which UTC begins
+FIRST_MJD = 36_934.0  # 1960, with which UTC begins
 _SECONDS_PER_DAY = 86_400.0
 _DAYS_PER_AU = 149_597_870_700.0 / 299_792_458.0 / _SECONDS_PER_DAY
 _STEPS = 3  # of the iteration backwards; each is 10,000 times nearer
@@ -58,7 +58,7 @@ def arrival(mjd: float, s_ra: float, s_dec: float, site: Site) -> Arrival | None
     Returns:
         None before 1960, where there is no UTC.
     """
-    if not mjd >= _FIRST_MJD:
+    if not mjd >= FIRST_MJD:
         return None
     to_sun, to_barycentre = _delays(mjd, s_ra, s_dec, site)
     return Arrival(MJD_0 + (mjd + to_sun), MJD_0 + (mjd + _tdb_ahead(mjd) + to_barycentre))

@@ -136,6 +136,11 @@ def test_the_position_dates_the_light_at_the_sun_and_the_barycentre(stand_in: St
     as_ingest_writes = "position_source = 'header', hjd = hjd + 1, bjd = NULL, bjd_source = NULL"
     query(stand_in.settings, f"UPDATE archive.products SET {as_ingest_writes} WHERE path = 'run/0.fits'")
     assert stand_in.dates() == dates
+    # As solutions left them before they were dated.
+    undated = "hjd = NULL, hjd_source = NULL, bjd = NULL, bjd_source = NULL WHERE path = 'run/0.fits'"
+    query(stand_in.settings, f"UPDATE archive.products SET {undated}")
+    assert stand_in.work() == 0
+    assert stand_in.dates() == dates
 
 
 def test_a_large_image_is_solved_from_a_smaller_copy(stand_in: StandIn) -> None:
