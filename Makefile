@@ -14,6 +14,8 @@ help: ## List the targets.
 run: $(VENV)/installed ## Start a working archive; Ctrl-C ends it. DATA=/path serves and watches that directory.
 	@$(if $(DATA),OST_VO_DATA_ROOT="$(DATA)" OST_VO_WATCH=true) exec $(BIN)/ost-vo run
 
+# The archives that the suite starts, and the suite itself, share what they compile.
+test: export NUMBA_CACHE_DIR = $(CURDIR)/$(VENV)/kernels
 test: $(VENV)/installed-test ## Run the test suite on private services.
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 

@@ -56,6 +56,10 @@ class Archive:
         account.own(state / "previews", 0o700)
         account.own(state / "analysis", 0o700)
         self._cache = account.own(_kernel_cache(state))
+        # Those that root's own commands have compiled.
+        for kernels in self._cache.iterdir():
+            if kernels.is_dir():
+                account.own(kernels)
         self._supervisor = Supervisor(state, self._logs, settings.sockets)
 
     def start_database(self, say: Say) -> None:
@@ -162,10 +166,14 @@ class Archive:
         return mark.exists() and mark.read_text() == _kernel_stamp()
 
     def _start_warming(self) -> subprocess.Popen[bytes]:
-        """Compile the kernels that every web process loads, once for all of them."""
+        """Compile the kernels that every web process loads, once for all of them.
+
+        Of several archives that start at the same time one does it, and the others wait.
+        """
+        alone = ("/usr/bin/flock", "--no-fork", self._cache / "lock")
         with (self._logs / "warm.log").open("wb") as log:
             return subprocess.Popen(
-                self._account.command(sys.executable, "-m", "ost_vo.cli", "warm"),
+                self._account.command(*alone, sys.executable, "-m", "ost_vo.cli", "warm"),
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
