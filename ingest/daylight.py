@@ -7,23 +7,22 @@ from zoneinfo import ZoneInfo
 
 from ingest.headers import Remark
 
-OBSERVATORY_ZONE = ZoneInfo("Europe/Berlin")
 
-
-def from_observatory_time(local: datetime, keyword: str) -> tuple[datetime, Remark | None]:
-    """Return a time of the observatory's clocks in UTC, and a remark where it is not one certain time.
+def from_local_time(local: datetime, zone: ZoneInfo, keyword: str) -> tuple[datetime, Remark | None]:
+    """Return a time of clocks of a zone in UTC, and a remark where it is not one certain time.
 
     In the hour that comes twice in autumn it is the first, of summer time; in the hour that spring leaves out
     the clock is taken to have stayed at winter time.
 
     Args:
         local: without a zone.
+        zone: that it is taken to be of.
         keyword: where it stands, for the remark.
 
     Returns:
         The time in UTC, without a zone.
     """
-    first, second = (_offset(local, fold) for fold in (0, 1))
+    first, second = (_offset(local, zone, fold) for fold in (0, 1))
     if first > second:
         reason = (
             f"{local} was twice that night, as summer time ended: the first is taken, 1 h may be missing."
@@ -35,10 +34,10 @@ def from_observatory_time(local: datetime, keyword: str) -> tuple[datetime, Rema
     return local - first, Remark(keyword, reason)
 
 
-def _offset(local: datetime, fold: int) -> timedelta:
-    """Return what the observatory's clocks are ahead of UTC; nothing at the ends of the calendar."""
+def _offset(local: datetime, zone: ZoneInfo, fold: int) -> timedelta:
+    """Return what a zone's clocks are ahead of UTC; nothing at the ends of the calendar."""
     try:
-        offset = local.replace(tzinfo=OBSERVATORY_ZONE, fold=fold).utcoffset()
+        offset = local.replace(tzinfo=zone, fold=fold).utcoffset()
         (local - (offset or timedelta(0))).replace(tzinfo=UTC)
     except OverflowError:
         return timedelta(0)

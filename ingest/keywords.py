@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from zoneinfo import ZoneInfo
 
 from astropy.io import fits
 
@@ -24,9 +25,14 @@ class Keywords:
 
     Args:
         headers: for example that of the image extension and the primary one.
+        zone: of the clocks that their local times were read from.
+
+    Attributes:
+        zone: the same.
     """
 
-    def __init__(self, headers: Sequence[fits.Header]) -> None:
+    def __init__(self, headers: Sequence[fits.Header], zone: ZoneInfo) -> None:
+        self.zone = zone
         # Looked up in a set: most of what is asked for is not there, and astropy is slow to say so.
         self._headers = [(header, frozenset(map(str.upper, header))) for header in headers]
         self._remarks: dict[Remark, None] = {}

@@ -8,7 +8,6 @@ from datetime import datetime, time, timedelta
 
 import structlog
 
-from ingest.daylight import OBSERVATORY_ZONE
 from ingest.discovery import Found
 from ingest.load import Loader
 from ingest.reconcile import Reconciler
@@ -25,11 +24,11 @@ def following(settings: Settings, now: float) -> float:
         settings: of the installation.
         now: the time after which it is [s since 1970], as the result is.
     """
-    today = datetime.fromtimestamp(now, OBSERVATORY_ZONE).date()
+    today = datetime.fromtimestamp(now, settings.zone).date()
     texts = filter(None, map(str.strip, settings.watch_reconcile_at.split(",")))
     times = [time.fromisoformat(text) for text in texts]
     moments = (
-        datetime.combine(today + timedelta(days=days), moment, OBSERVATORY_ZONE).timestamp()
+        datetime.combine(today + timedelta(days=days), moment, settings.zone).timestamp()
         for days in (0, 1)
         for moment in times
     )

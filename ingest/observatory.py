@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from ingest import names
 from ingest.names import Names
@@ -21,11 +22,13 @@ class Observatory:
         name: as facility_name has it.
         site: where its telescopes stand.
         names: of telescopes, instruments, filters and observers.
+        zone: of clocks that show local time.
     """
 
     name: str
     site: Site
     names: Names
+    zone: ZoneInfo
 
     @classmethod
     def of(cls, settings: Settings) -> Observatory:
@@ -35,4 +38,4 @@ class Observatory:
             UsageFault: the table of names cannot be used.
         """
         site = Site(settings.site_latitude, settings.site_longitude, settings.site_elevation)
-        return cls(settings.facility, site, names.read(settings.names))
+        return cls(settings.facility, site, names.read(settings.names), settings.zone)

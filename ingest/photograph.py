@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import BinaryIO
+from zoneinfo import ZoneInfo
 
 from ingest import formats, translation
 from ingest.boxes import Box, boxes, first
 from ingest.datafile import DataFile, Describe, Description, stored
-from ingest.daylight import from_observatory_time
+from ingest.daylight import from_local_time
 from ingest.headers import Remark
 from ingest.stream import CHUNK_BYTES, Unreadable
 from ingest.tiff import Directory, Value, directories, is_tiff, read_at
@@ -80,7 +81,7 @@ def read(file: DataFile) -> Describe:
 
 def _describe(file: DataFile) -> Description:
     photograph = _photograph(file)
-    begin, doubts = _begin(photograph)
+    begin, doubts = _begin(photograph, file.observatory.zone)
     is_raw = formats.is_raw_photograph(file.path)
     cards: dict[str, translation.Value | None] = {
         "DATE-OBS": translation.iso(begin) if begin else None,
@@ -263,8 +264,13 @@ def _bitpix(photograph: _Photograph) -> int:
     return 8 if (photograph.number("BitsPerSample") or 8) <= 8 else 16
 
 
-def _begin(photograph: _Photograph) -> tuple[datetime | None, list[Remark]]:
-    """Return when the exposure began (UTC), and what is doubtful about it."""
+def _begin(photograph: _Photograph, clocks: ZoneInfo) -> tuple[datetime | None, list[Remark]]:
+    """Return when the exposure began (UTC), and what is doubtful about it.
+
+    Args:
+        photograph: what was found in it.
+        clocks: zone of times that have none.
+    """
     for name, zone, fraction in (
         ("DateTimeOriginal", "OffsetTimeOriginal", "SubSecTimeOriginal"),
         ("DateTimeDigitized", "OffsetTimeDigitized", "SubSecTimeDigitized"),
@@ -278,7 +284,7 @@ def _begin(photograph: _Photograph) -> tuple[datetime | None, list[Remark]]:
         offset = _ZONE.match(photograph.text(zone) or photograph.text("OffsetTime"))
         if offset:
             return _shifted(local, offset), []
-        moment, remark = from_observatory_time(local, name)
+        moment, remark = from_local_time(local, clocks, name)
         return moment, [remark] if remark else []
     reason = "The photograph does not say when it was taken."
     if photograph.text("DateTime"):

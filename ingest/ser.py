@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest import translation
 from ingest.datafile import DataFile, Describe, Description, stored
-from ingest.daylight import from_observatory_time
+from ingest.daylight import from_local_time
 from ingest.headers import Remark
 from ingest.stream import CHUNK_BYTES, Unreadable
 
@@ -168,7 +169,7 @@ def _frame_times(chunks: Iterator[NDArray[np.int64]]) -> FrameTimes | None:
 def _describe(
     file: DataFile, header: SerHeader, frame_times: FrameTimes | None, remarks: list[Remark]
 ) -> Description:
-    begin, end, doubts = _span(header, frame_times)
+    begin, end, doubts = _span(header, frame_times, file.observatory.zone)
     cards: dict[str, translation.Value | None] = {
         "DATE-OBS": translation.iso(begin) if begin else None,
         "DATE-END": translation.iso(end) if end else None,
@@ -188,11 +189,11 @@ def _describe(
 
 
 def _span(
-    header: SerHeader, times: FrameTimes | None
+    header: SerHeader, times: FrameTimes | None, clocks: ZoneInfo
 ) -> tuple[datetime | None, datetime | None, list[Remark]]:
     """Return when the capture began and ended (UTC), and what is doubtful about it."""
     if times is None:
-        begin, doubts = _begin(header)
+        begin, doubts = _begin(header, clocks)
         reason = "The frames have no times: the end of the video and its exposure are left open."
         return begin, None, [*doubts, Remark("TimeStamps", reason)]
     interval = (times.last - times.first) / (times.count - 1) if times.count > 1 else 0
@@ -219,12 +220,12 @@ def _correction(header: SerHeader, times: FrameTimes) -> tuple[timedelta, str]:
     return timedelta(0), f"Begin {apart:.0f} s from the start in the header; the frames' times are taken."
 
 
-def _begin(header: SerHeader) -> tuple[datetime | None, list[Remark]]:
+def _begin(header: SerHeader, clocks: ZoneInfo) -> tuple[datetime | None, list[Remark]]:
     if _is_known(header.utc):
         return _moment(header.utc), []
     if not _is_known(header.local):
         return None, [Remark("DateTime_UTC", "The header has no time of the capture.")]
-    moment, remark = from_observatory_time(_moment(header.local), "DateTime")
+    moment, remark = from_local_time(_moment(header.local), clocks, "DateTime")
     reason = "The header has the time of the capture in local time only: taken as that of the observatory."
     return moment, [Remark("DateTime_UTC", reason), *([remark] if remark else [])]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
-from ingest.daylight import OBSERVATORY_ZONE, from_observatory_time
+from ingest.daylight import from_local_time
 from ingest.keywords import Keywords, sexagesimal
 from ost_vo.vo import lighttime
 from ost_vo.vo.lighttime import Site
@@ -212,7 +212,7 @@ def _compare_with_others(keywords: Keywords, start: float, exposure: float) -> N
     if local is None or not local[1] or is_used or (moment := _moment(start)) is None:
         return
     ahead = (local[0] - start) * SECONDS_PER_DAY
-    offset = moment.replace(tzinfo=UTC).astimezone(OBSERVATORY_ZONE).utcoffset() or timedelta(0)
+    offset = moment.replace(tzinfo=UTC).astimezone(keywords.zone).utcoffset() or timedelta(0)
     if abs(ahead - offset.total_seconds()) > _TOLERATED_SECONDS:
         keywords.doubt(
             "DATE-LOC",
@@ -315,8 +315,8 @@ def _from_local(keywords: Keywords, keyword: str, local: float, why: str) -> flo
     moment = _moment(local)
     if moment is None:
         return None
-    found, remark = from_observatory_time(moment, keyword)
-    keywords.doubt(keyword, f"Is local time {why}: taken as that of {OBSERVATORY_ZONE.key}.")
+    found, remark = from_local_time(moment, keywords.zone, keyword)
+    keywords.doubt(keyword, f"Is local time {why}: taken as that of {keywords.zone.key}.")
     if remark is not None:
         keywords.doubt(*remark)
     # The difference, so that the fractions of the date stay as they are.

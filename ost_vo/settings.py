@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -94,6 +95,11 @@ class Settings(BaseSettings):
         12.973185, ge=-180, le=180, description="Its longitude, east positive [deg]."
     )
     site_elevation: float = Field(39.0, ge=-500, le=9000, description="Its height above the sea [m].")
+    time_zone: str = Field(
+        "Europe/Berlin",
+        description="Time zone of its clocks, by the name of the tz database: of local times in headers, SER "
+        "and EXIF, and of times of the day in settings.",
+    )
     names: FilePath | None = Field(
         None,
         description="Table of the names of telescopes, instruments, filters and observers. "
@@ -294,7 +300,7 @@ class Settings(BaseSettings):
     watch_polling_interval: float = Field(10.0, gt=0, description="Pause between two such looks [s].")
     watch_reconcile_at: str = Field(
         "03:00",
-        description="Times of the day, with commas, of full comparisons with the disk, in Europe/Berlin; the "
+        description="Times of the day, with commas, of full comparisons with the disk, in `time_zone`; the "
         "broker's worker makes them where there is one. Empty: at the watcher's start alone.",
     )
     previews: bool = Field(
@@ -366,6 +372,15 @@ class Settings(BaseSettings):
             ipaddress.ip_network(part)
         return text
 
+    @field_validator("time_zone")
+    @classmethod
+    def _zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (OSError, ValueError, ZoneInfoNotFoundError) as error:
+            raise ValueError(f"there is no time zone {name!r}, give one as Europe/Berlin") from error
+        return name
+
     @field_validator("watch_reconcile_at")
     @classmethod
     def _times(cls, text: str) -> str:
@@ -424,6 +439,11 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """The public URL, without a slash at the end."""
         return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of the observatory's clocks."""
+        return ZoneInfo(self.time_zone)
 
     @cached_property
     def registry_email(self) -> str:

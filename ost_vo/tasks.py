@@ -32,8 +32,6 @@ log = structlog.get_logger(__name__)
 
 TASK = "ost_vo.run"
 NIGHTLY = "ost_vo.nightly"
-# That of the observatory, as in everything that people schedule.
-ZONE = "Europe/Berlin"
 QUEUE = "ost_vo.jobs"
 # How long a process of the worker may take to start [s].
 START_SECONDS = 60.0
@@ -120,7 +118,7 @@ def schedule(app: Celery, settings: Settings, nightly: Callable[[], object]) -> 
         nightly()
 
     app.task(name=NIGHTLY)(run)
-    app.conf.timezone = ZONE
+    app.conf.timezone = settings.time_zone
     times = [
         time.fromisoformat(text)
         for text in filter(None, map(str.strip, settings.watch_reconcile_at.split(",")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import psycopg2
@@ -51,7 +52,7 @@ OST_SITE = Site(52.409184, 12.973185, 39.0)
 
 def observatory(names: Names | None = None) -> Observatory:
     """Return the observatory that is the default, or one with other names."""
-    return Observatory("OST", OST_SITE, names or read(None))
+    return Observatory("OST", OST_SITE, names or read(None), ZoneInfo("Europe/Berlin"))
 
 
 def described(path: Path, names: Names | None = None) -> tuple[Metadata, list[Remark]]:

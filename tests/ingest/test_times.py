@@ -10,7 +10,10 @@ from astropy.coordinates import EarthLocation, SkyCoord
 from astropy.time import Time
 from astropy.utils import iers
 
-from tests.ingest.frames import Cards, described, write_frame
+from ingest.load import ingest
+from ost_vo.settings import Settings
+from tests.ingest.frames import Cards, described, rows, write_frame
+from tests.ingest.photographs import SHOT, jpeg
 
 DATE = "2021-03-02T20:19:00.455"
 MIDAS = "MIDAS desc.: O_TIME(1)"
@@ -200,3 +203,19 @@ def test_two_starts_that_disagree_are_reported(tmp_path: Path) -> None:
     cards = {"DATE-OBS": "2001-01-20T04:24:40", "MJD-OBS": 51929.2319212952}
     _, remarks = described(write_frame(tmp_path / "a.fits", cards))
     assert [(r.keyword, r.reason[:9]) for r in remarks] == [("MJD-OBS", "Is 4158 s")]
+
+
+def test_clocks_are_those_of_the_observatory(settings: Settings) -> None:
+    write_frame(settings.data / "run" / "a.fits", {"DATE-LOC": "2021-03-02T12:00:00"})
+    (settings.data / "run" / "b.jpg").write_bytes(jpeg(SHOT))
+    ingest([settings.data], settings.model_copy(update={"time_zone": "America/Santiago"}))
+    assert rows(settings, "SELECT t_min FROM archive.products ORDER BY path") == [
+        (pytest.approx(Time("2021-03-02T15:00:00").mjd, abs=1e-9),),
+        (pytest.approx(Time("2022-07-02T03:30:00").mjd, abs=1e-9),),
+    ]
+
+
+@pytest.mark.parametrize("name", ["", "Potsdam", "../../etc/passwd", "Europe"])
+def test_zones_that_there_are_not_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="time_zone"):
+        Settings(time_zone=name)
