@@ -35,7 +35,7 @@ _CHECK_SECONDS = 5.0  # between two looks whether the data root is still there
 # The kernel keeps 16,384 events for a program that is slow, and drops the others without a word.
 _BURST = 8192
 _WARM_AFTER_SECONDS = 5.0
-_MOVES_SECONDS = 0.05  # within which the moves follow each other that belong together
+_MOVES_SECONDS = 0.25  # within which the moves follow each other that belong together
 _BATCH = 500
 
 

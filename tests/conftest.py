@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from hypothesis import settings
 
 from ingest.demo import write_demo
 from ingest.load import Outcome, ingest
@@ -25,6 +26,11 @@ _numbers = itertools.count(1)
 # A shell ignores these for what it runs in the background, and so would every process that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+
+# The same examples each time, however slow the machine is.
+settings.register_profile("tests", derandomize=True, database=None, deadline=None)
+settings.load_profile("tests")
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import shutil
 import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from ost_vo.deployment import cluster
@@ -26,6 +28,8 @@ RECORDS = ("registry/q", "//services")
 PAGE_SIZE = 10_000
 # Of a short name in VOResource, less what the descriptors append.
 SHORT_NAME = 16 - len(" registry")
+# Below those that Linux gives to whoever connects (ip_local_port_range), of which one may be taken any time.
+_PORTS = range(20_000, 32_768)
 _PROFILES = {"feed": "ost_publisher", "trustedquery": "ost_dachs", "untrustedquery": "adql"}
 
 
@@ -117,10 +121,26 @@ def command(account: Account) -> list[str]:
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback address that nothing listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """Return a TCP port of the loopback address that nothing listens on, and that nobody is about to get.
+
+    Raises:
+        FatalFault: there is none.
+    """
+    chance = random.SystemRandom()
+    for _ in _PORTS:
+        port = chance.choice(_PORTS)
+        with suppress(OSError):
+            with socket.socket() as other:
+                other.bind(("127.0.0.1", port))
+            # After a connection a port is left alone for a minute, but by a server that asks for it by its
+            # number (RFC 9293 section 3.3.2, TIME-WAIT): nobody else who looks for a free one gets it.
+            with (
+                socket.create_server(("127.0.0.1", port)) as listener,
+                socket.create_connection(("127.0.0.1", port)),
+            ):
+                listener.accept()[0].close()
+            return port
+    raise FatalFault("No port of the loopback address is free.", "End what listens there.")
 
 
 def _digest(settings: Settings) -> str:

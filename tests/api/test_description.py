@@ -15,7 +15,7 @@ from tests.conftest import Service
 
 @pytest.fixture(scope="module")
 def document(service: Service) -> dict[str, Any]:
-    found: dict[str, Any] = requests.get(f"{service.url}/api/v1/openapi.json", timeout=30).json()
+    found: dict[str, Any] = requests.get(f"{service.url}/api/v1/openapi.json", timeout=60).json()
     return found
 
 
@@ -37,7 +37,7 @@ def test_every_operation_says_what_it_does_and_how_it_refuses(document: dict[str
 
 def test_a_product_is_described_as_it_is_listed(document: dict[str, Any], service: Service) -> None:
     described = document["components"]["schemas"]["Product"]["properties"]
-    row = requests.get(f"{service.url}/api/v1/products?limit=1", timeout=30).json()["products"][0]
+    row = requests.get(f"{service.url}/api/v1/products?limit=1", timeout=60).json()["products"][0]
     assert list(row) == list(described)
     types = {int: "integer", float: "number", str: "string", type(None): "null"}
     assert all(types[type(value)] in described[name]["type"] for name, value in row.items())
@@ -46,7 +46,7 @@ def test_a_product_is_described_as_it_is_listed(document: dict[str, Any], servic
 
 @pytest.mark.parametrize("page", ["docs", "redoc", "docs/oauth2-redirect"])
 def test_no_page_loads_scripts_from_elsewhere(service: Service, page: str) -> None:
-    assert requests.get(f"{service.url}/api/v1/{page}", timeout=30).status_code == 404
+    assert requests.get(f"{service.url}/api/v1/{page}", timeout=60).status_code == 404
 
 
 def test_every_endpoint_answers_as_it_says(document: dict[str, Any], blues: Blues) -> None:
@@ -55,7 +55,7 @@ def test_every_endpoint_answers_as_it_says(document: dict[str, Any], blues: Blue
         for method, operation in operations.items():
             address = f"{blues.service.url}/api/v1{re.sub('{.*?}', 'nothing', path)}"
             for login in (None, ("eve", PASSWORD)):
-                response = requests.request(method, address, auth=login, timeout=30)
+                response = requests.request(method, address, auth=login, timeout=60)
                 assert response.status_code < 500, (method, path)
                 if response.status_code >= 400:
                     problem(response, response.status_code)
@@ -83,7 +83,7 @@ def test_every_endpoint_answers_as_it_says(document: dict[str, Any], blues: Blue
     ],
 )
 def test_anonymous_refusals_are_problems(service: Service, method: str, path: str, status: int) -> None:
-    response = requests.request(method, f"{service.url}/api/v1/{path}", timeout=30)
+    response = requests.request(method, f"{service.url}/api/v1/{path}", timeout=60)
     problem(response, status)
     challenges = response.headers.get("WWW-Authenticate", "")
     assert ("Basic realm=" in challenges) == (status == 401)
@@ -95,30 +95,30 @@ def test_a_connection_goes_on_after_an_answer_without_content(blues: Blues) -> N
     with requests.Session() as session:
         session.auth = ("bob", PASSWORD)
         for _ in range(2):
-            response = session.put(url, json=body, timeout=30)
+            response = session.put(url, json=body, timeout=60)
             assert (response.status_code, response.content) == (204, b"")
             assert "Content-Type" not in response.headers
 
 
 @pytest.mark.parametrize("path", ["/api/nothing", "/api/runs/nothing"])
 def test_what_is_not_there_is_a_problem_everywhere_below_api(service: Service, path: str) -> None:
-    problem(requests.get(f"{service.url}{path}", timeout=30), 404)
+    problem(requests.get(f"{service.url}{path}", timeout=60), 404)
 
 
 def test_405_names_all_methods_of_an_address(service: Service) -> None:
-    response = requests.post(f"{service.url}/api/v1/projects/OST", timeout=30)
+    response = requests.post(f"{service.url}/api/v1/projects/OST", timeout=60)
     assert response.status_code == 405
     assert response.headers["Allow"] == "DELETE, GET, HEAD, PATCH"
 
 
 def test_head_is_get_without_a_body(service: Service) -> None:
-    response = requests.head(f"{service.url}/api/v1/projects", timeout=30)
+    response = requests.head(f"{service.url}/api/v1/projects", timeout=60)
     assert (response.status_code, response.content) == (200, b"")
 
 
 def test_a_wrong_password_is_a_problem_too(blues: Blues) -> None:
     url = f"{blues.service.url}/api/v1/me"
-    problem(requests.get(url, auth=("bob", "wrong"), timeout=30), 401)
+    problem(requests.get(url, auth=("bob", "wrong"), timeout=60), 401)
 
 
 def test_a_body_that_is_too_large_is_refused(blues: Blues) -> None:
@@ -153,7 +153,7 @@ def test_a_body_that_is_not_valid_is_refused(blues: Blues, body: str) -> None:
         data=body,
         auth=("bob", PASSWORD),
         headers={"Content-Type": "application/json"},
-        timeout=30,
+        timeout=60,
     )
     problem(response, 400)
 
@@ -163,7 +163,7 @@ def test_a_refusal_tells_no_password(blues: Blues) -> None:
         f"{blues.service.url}/api/v1/me/password",
         json={"current": PASSWORD, "password": ["secret words"]},
         auth=("bob", PASSWORD),
-        timeout=30,
+        timeout=60,
     )
     problem(response, 400)
     assert PASSWORD not in response.text

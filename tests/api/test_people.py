@@ -17,7 +17,7 @@ def call(blues: Blues) -> Call:
     def send(user: str | None, method: str, path: str, **request: object) -> requests.Response:
         login = (user, PASSWORD) if user else None
         url = f"{blues.service.url}/api/v1/{path}"
-        return requests.request(method, url, timeout=30, **{"auth": login, **request})
+        return requests.request(method, url, timeout=60, **{"auth": login, **request})
 
     return send
 

@@ -19,7 +19,7 @@ class Caller:
 
     def __call__(self, method: str, path: str, **request: Any) -> requests.Response:
         url = f"{self._blues.service.url}/api/v1/{path}"
-        return requests.request(method, url, auth=self._login, timeout=30, **request)
+        return requests.request(method, url, auth=self._login, timeout=60, **request)
 
     def seen(self, **parameters: object) -> set[str]:
         """Return which products of the project are listed."""

@@ -50,7 +50,7 @@ def words(blues: Blues) -> Iterator[Blues]:
 def send(blues: Blues, user: str | None, method: str, path: str, **request: object) -> requests.Response:
     login = (user, PASSWORD) if user else None
     url = f"{blues.service.url}/api/v1/{path}"
-    return requests.request(method, url, timeout=30, auth=login, **request)
+    return requests.request(method, url, timeout=60, auth=login, **request)
 
 
 def grant(blues: Blues, *permissions: str) -> None:

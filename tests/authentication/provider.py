@@ -59,7 +59,7 @@ class Provider:
     def close(self) -> None:
         """End it."""
         self._server.shutdown()
-        self._thread.join(20)
+        self._thread.join(120)
         self._server.server_close()
 
     def _application(self) -> flask.Flask:

@@ -122,7 +122,7 @@ class Slapd:
         """Stop it."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(20)
+            self._process.wait(120)
             self._process = None
 
 

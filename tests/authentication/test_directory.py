@@ -230,7 +230,7 @@ class Stranger:
     def close(self) -> None:
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
-        self._thread.join(20)
+        self._thread.join(120)
 
     def _listen(self) -> None:
         while True:
@@ -283,11 +283,11 @@ def test_a_directory_that_says_nothing_is_not_waited_for(chain: Chain, office: O
         # Others do not wait the same again.
         with pytest.raises(TransientFault):
             enter(logins, ADA, "another")
-        assert time.monotonic() - began < first + 1
+        assert time.monotonic() - began < 1.8 * first
         return first
 
     for scheme in ("ldap", "ldaps"):
-        assert seconds(scheme) < 10
+        assert seconds(scheme) < 30
     stranger.close()
     assert failures(office) == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -155,13 +156,17 @@ def test_the_address_that_counts(client: str | None, forwarded: list[str], count
     assert counted_address(scope, networks("192.0.2.0/24, 2001:db8:ffff::/48")) == counted
 
 
-def test_an_unknown_account_takes_as_long_as_a_wrong_password(service: Service, person: Person) -> None:
-    def shortest(name: str) -> float:
-        times = []
-        for number in range(4):
+def test_an_unknown_account_takes_as_long_as_a_wrong_password(
+    service: Service, office: Office, person: Person
+) -> None:
+    shortest = {"nobody": math.inf, person.name: math.inf}
+    # What else the machine does makes some longer, and none shorter.
+    for number in range(60):
+        for name in shortest:
             began = time.perf_counter()
-            assert status(service, name, f"{secrets.token_hex()} {number}") == 401
-            times.append(time.perf_counter() - began)
-        return min(times)
-
-    assert 0.5 < shortest("nobody") / shortest(person.name) < 2
+            assert status(service, name, secrets.token_hex()) == 401
+            shortest[name] = min(shortest[name], time.perf_counter() - began)
+        office.execute("DELETE FROM archive.login_failures")
+        if number >= 3 and 0.5 < shortest["nobody"] / shortest[person.name] < 2:
+            return
+    raise AssertionError(shortest)

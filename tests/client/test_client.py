@@ -169,7 +169,7 @@ def test_the_password_goes_to_the_archive_alone(blues: Blues) -> None:
 
     with http.server.HTTPServer(("127.0.0.1", 0), Elsewhere) as server, blues.archive("bob") as archive:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        archive.session.get(f"http://127.0.0.1:{server.server_port}/", timeout=30)
+        archive.session.get(f"http://127.0.0.1:{server.server_port}/", timeout=60)
         server.shutdown()
     assert seen == [None]
 

@@ -15,7 +15,7 @@ import requests
 
 from ost_vo.deployment.publisher import free_port
 
-WAIT_SECONDS = 120
+WAIT_SECONDS = 240
 
 
 class Run:
@@ -44,7 +44,7 @@ class Run:
     def answers(self) -> bool:
         try:
             parameters = {"LANG": "ADQL", "QUERY": "SELECT COUNT(*) AS n FROM ivoa.obscore"}
-            return requests.get(f"{self.url}/tap/sync", params=parameters, timeout=5).ok
+            return requests.get(f"{self.url}/tap/sync", params=parameters, timeout=10).ok
         except (requests.ConnectionError, requests.Timeout):
             # Connections are taken before there is somebody to answer them.
             return False
@@ -113,7 +113,8 @@ def test_a_place_with_spaces_a_kill_and_a_second_start(start: Callable[..., Run]
 
     second.process.send_signal(signal.SIGINT)
     assert second.process.wait(WAIT_SECONDS) == 0
-    assert second.processes() == []
+    # What has been ended is there until the kernel has cleared it away.
+    until(lambda: second.processes() == [], second.log)
 
 
 def test_a_taken_port_is_named(start: Callable[..., Run], tmp_path: Path, service: object) -> None:

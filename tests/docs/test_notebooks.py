@@ -32,7 +32,9 @@ def test_a_notebook_runs(path: Path, jupyter: Path, blues: Blues, monkeypatch: p
     monkeypatch.setenv("OST_PASSWORD", PASSWORD)
     monkeypatch.setenv("OST_PROJECT", PROJECT)
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(jupyter)}}).execute()
+    NotebookClient(
+        notebook, timeout=300, startup_timeout=300, resources={"metadata": {"path": str(jupyter)}}
+    ).execute()
     shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert shown
     assert not [output for output in shown if output.get("name") == "stderr"]

@@ -25,11 +25,12 @@ from ost_vo.vo.uws import FINAL, Job, Phase
 from tests.conftest import execute
 from tests.downloads.conftest import MODIFIED, Night
 from tests.downloads.workers import CUTOUTS, EXECUTORS, KIND
+from tests.uws.conftest import LOST_SECONDS, LOST_SOON
 
 # A file without blocks on disk takes many seconds to read, and no room.
 LARGE_BYTES = 40 * 2**30
 LARGE = "light 1.fits"
-ROUNDS = 1200
+ROUNDS = 4800
 # Cutouts of one job.
 PLACES = 800
 
@@ -38,18 +39,18 @@ class Office:
     """Workers of their own on the archive's database, and a state directory of their own.
 
     Attributes:
-        settings: short times.
+        settings: with the state directory.
         jobs: the use cases.
         engine: what sweeps here.
     """
 
-    def __init__(self, night: Night, state: Path) -> None:
+    def __init__(self, night: Night, state: Path, lost_seconds: float) -> None:
         service = night.service.settings
         self.settings = Settings(
             state=state,
             data_root=service.data,
             database=f"host='{service.sockets}' port=5432 dbname=ost_vo",
-            job_lost_seconds=1.5,
+            job_lost_seconds=lost_seconds,
             job_slots=1,
             download_bytes=2 * LARGE_BYTES,
             authority=service.authority,
@@ -138,8 +139,8 @@ class Office:
 
 
 @pytest.fixture
-def office(night: Night, tmp_path: Path) -> Iterator[Office]:
-    office = Office(night, tmp_path / "s")
+def office(night: Night, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Office]:
+    office = Office(night, tmp_path / "s", getattr(request, "param", LOST_SECONDS))
     yield office
     office.close()
     night.execute("DELETE FROM archive.jobs WHERE kind = ANY (%s)", [KIND, CUTOUTS])
@@ -159,6 +160,7 @@ def large(night: Night) -> Iterator[Callable[[], None]]:
     shrink()
 
 
+@pytest.mark.parametrize("office", [LOST_SOON], indirect=True)
 def test_another_worker_finishes_the_download_of_a_killed_one(
     office: Office, night: Night, large: Callable[[], None]
 ) -> None:
@@ -174,6 +176,7 @@ def test_another_worker_finishes_the_download_of_a_killed_one(
     assert kept == {"archive", "plan", "manifest", "manifest.csv", "checksums", "script"}
 
 
+@pytest.mark.parametrize("office", [LOST_SOON], indirect=True)
 def test_another_worker_finishes_the_cutouts_of_a_killed_one(office: Office) -> None:
     first = office.process()
     job_id = office.create_cutouts()

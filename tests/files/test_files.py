@@ -362,7 +362,7 @@ def test_a_client_that_goes_away_leaves_no_file_open(service: Service, stored: P
     with requests.get(f"{service.url}/files/{quote(PATH)}", stream=True, timeout=60) as answer:
         assert answer.raw.read(1000)
         assert _openers(stored) == 1
-    for _ in range(100):
+    for _ in range(600):
         if not _openers(stored):
             break
         time.sleep(0.1)

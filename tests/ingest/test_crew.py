@@ -85,7 +85,7 @@ def read_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]
         here.append(task.path)
         while len(here) > 1 and not started.exists():
             pause.wait(0.02)
-        pause.wait(0.05)
+        pause.wait(0.2)
         return read(task, observatory)
 
     monkeypatch.setattr(crew, "_SERVE", crew._SERVE.replace("serve(", f"open({str(started)!r}, 'w'); serve("))

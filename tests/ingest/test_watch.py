@@ -255,7 +255,7 @@ def test_directory_that_goes(archive: Any, watching: Watch) -> None:
     watching.await_line("files are gone", "20220102/deep")
     frame(watching.root / "20220101" / "b.fit", 9)
     watching.await_line("ingested", "b.fit")
-    assert paths(archive) == ["20220101/b.fit", "20220101/old.fit"]
+    await_paths(archive, ["20220101/b.fit", "20220101/old.fit"])
 
 
 def test_file_that_moves_within_and_between_runs_stays_itself(archive: Any, either: Watch) -> None:
@@ -263,11 +263,10 @@ def test_file_that_moves_within_and_between_runs_stays_itself(archive: Any, eith
     either.await_line("moved", "new.fit")
     (either.root / "20220102").mkdir()
     (either.root / "20220101" / "new.fit").rename(either.root / "20220102" / "newer.fit")
-    either.await_line("moved", "newer.fit")
     query = (
         "SELECT product_id, path, name, missing_since FROM archive.products JOIN archive.runs USING (run_id)"
     )
-    assert rows(archive.settings, query) == [(1, "20220102/newer.fit", "20220102", None)]
+    await_rows(archive, query, [(1, "20220102/newer.fit", "20220102", None)])
 
 
 def test_run_that_is_renamed_stays_itself(archive: Any, either: Watch) -> None:
@@ -277,13 +276,14 @@ def test_run_that_is_renamed_stays_itself(archive: Any, either: Watch) -> None:
     either.await_line("moved", "20220101_M31")
     frame(either.root / "20220101_M31" / "deep" / "b.fit", 2)
     either.await_line("ingested", "b.fit")
-    assert rows(archive.settings, "SELECT run_id, name FROM archive.runs") == [(1, "20220101_M31")]
     query = "SELECT product_id, path, missing_since FROM archive.products ORDER BY product_id"
-    assert rows(archive.settings, query) == [
+    moved = [
         (1, "20220101_M31/old.fit", None),
         (2, "20220101_M31/deep/a.fit", None),
         (3, "20220101_M31/deep/b.fit", None),
     ]
+    await_rows(archive, query, moved)
+    assert rows(archive.settings, "SELECT run_id, name FROM archive.runs") == [(1, "20220101_M31")]
 
 
 def test_files_that_are_numbered_anew_while_watched(archive: Any, watching: Watch) -> None:
@@ -293,12 +293,18 @@ def test_files_that_are_numbered_anew_while_watched(archive: Any, watching: Watc
         watching.await_line("ingested", f"{number}.fit")
     (run / "2.fit").rename(run / "3.fit")
     (run / "1.fit").rename(run / "2.fit")
-    watching.await_line("moved", "2.fit")
     query = "SELECT product_id, path FROM archive.products WHERE product_id > 1 ORDER BY path"
-    assert rows(archive.settings, query) == [(2, "20220101/2.fit"), (3, "20220101/3.fit")]
+    await_rows(archive, query, [(2, "20220101/2.fit"), (3, "20220101/3.fit")])
 
 
-def test_file_that_keeps_growing_holds_up_no_other(archive: Any, watching: Watch) -> None:
+def test_file_that_keeps_growing_holds_up_no_other(archive: Any) -> None:
+    # Much longer than a busy machine keeps the file from growing.
+    patient = {"OST_VO_WATCH_DEBOUNCE": "3", "OST_VO_WATCH_STABILITY": "3"}
+    with watched(archive.settings, **patient) as watching:
+        grow_beside_others(archive, watching)
+
+
+def grow_beside_others(archive: Any, watching: Watch) -> None:
     ended = threading.Event()
     growing = watching.root / "20220101" / "growing.fit"
     content = frame(growing, 1).read_bytes()
@@ -314,7 +320,7 @@ def test_file_that_keeps_growing_holds_up_no_other(archive: Any, watching: Watch
     thread.start()
     for number in range(3):
         frame(watching.root / "20220101" / f"{number}.fit", 10 + number)
-        watching.await_line("ingested", f"{number}.fit")
+    watching.await_all("ingested", [f"{number}.fit" for number in range(3)])
     assert "20220101/growing.fit" not in paths(archive)
     ended.set()
     thread.join()
@@ -327,8 +333,7 @@ def test_many_files_at_once(archive: Any, watching: Watch) -> None:
         (watching.root / "20220102" / f"{number:04d}.fit").write_bytes(content + b" " * number)
     (watching.root / "20220103").mkdir()
     frame(watching.root / "20220103" / "last.fit", 1)
-    watching.await_line("ingested", "last.fit")
-    assert len(paths(archive)) == 303
+    await_rows(archive, "SELECT count(*) FROM archive.products WHERE missing_since IS NULL", [(303,)])
 
 
 def test_data_root_that_goes_away_changes_nothing(archive: Any, watching: Watch, tmp_path: Path) -> None:
@@ -369,8 +374,7 @@ def test_database_that_goes_away_for_a_while(archive: Any, watching: Watch) -> N
         watching.await_line("the database fails", "seconds=1.0")
         cursor.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     connection.close()
-    watching.await_line("ingested", "a.fit")
-    assert paths(archive) == ["20220101/new.fit", "20220102/a.fit"]
+    await_paths(archive, ["20220101/new.fit", "20220102/a.fit"])
     assert rows(archive.settings, "SELECT product_id FROM archive.products WHERE path LIKE '%%new.fit'") == [
         (1,)
     ]
@@ -399,7 +403,7 @@ def test_inotify_at_its_limit_gives_way_to_polling(
         assert "fs.inotify.max_user_watches" in "".join(capsys.readouterr())
         path = settings.data / "20220101" / "a.fit"
         path.touch()
-        event = happened.get(timeout=30)
+        event = happened.get(timeout=60)
         assert event is not None
         assert (event.kind, event.path) == (events.Kind.CREATED, path)
 
@@ -414,7 +418,7 @@ def test_thread_of_the_observer_that_dies_is_told(archive: Any) -> None:
         thread = threading.Thread(target=fail)
         thread.start()
         thread.join()
-        event = happened.get(timeout=30)
+        event = happened.get(timeout=60)
         assert event is not None
         assert event.kind is events.Kind.BROKEN
 

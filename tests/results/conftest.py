@@ -48,6 +48,8 @@ class Source:
     def ask(self, statement: str, *values: object) -> list[tuple]:
         """Return the rows of a statement that runs beside the connection, as the superuser."""
         other = psycopg2.connect(self._dsn)
+        # Its session ends a moment after it is closed, and until then is idle, in no transaction.
+        other.autocommit = True
         try:
             with other.cursor() as cursor:
                 cursor.execute(statement, values)
@@ -94,7 +96,7 @@ def source(scratch_dsn: str) -> Iterator[Source]:
     """A source of one connection to an empty database."""
     source = Source(scratch_dsn)
     yield source
-    assert source.returned.wait(20)
+    assert source.returned.wait(60)
     source.connection.close()
 
 

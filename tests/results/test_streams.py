@@ -43,7 +43,7 @@ HANGING = (
     "FROM generate_series(1, 10) AS n"
 )
 FAILING = "SELECT (1 / (60000 - n))::int FROM generate_series(1, 100000) AS n"
-AT_ONCE = 5.0  # s; what must not wait for a query of a minute
+AT_ONCE = 30.0  # s; what must not wait for a query of a minute
 
 
 def open_async(source: Source, sql: str, **arguments: float) -> AsyncResultStream:
@@ -157,28 +157,30 @@ def test_errors_before_the_first_row_are_raised(
 @pytest.mark.parametrize(("setting", "limit"), [("150", "0.15 s"), ("200ms", "0.2 s"), ("0.3 s", "0.3 s")])
 def test_the_time_limit_is_named(source: Source, setting: str, limit: str) -> None:
     with pytest.raises(TransientFault, match=f"longer than the limit of {limit}"):
-        stream(source, "SELECT 1 FROM pg_sleep(30)", NUMBER, Binary2(), {"statement_timeout": setting})
+        stream(source, "SELECT 1 FROM pg_sleep(60)", NUMBER, Binary2(), {"statement_timeout": setting})
 
 
 def test_the_time_limit_counts_the_work_of_the_database_only(source: Source) -> None:
     """A client that takes its time takes nothing of that of the query."""
-    chunks = stream(source, ENDLESS, WIDE, TableData(), {}, work_seconds=1.0)
+    chunks = stream(source, ENDLESS, WIDE, TableData(), {}, work_seconds=2.0)
     taken = len(next(chunks))
-    source.ask("SELECT pg_sleep(2)")
+    source.ask("SELECT pg_sleep(3)")
     assert source.busy() == 1
     # Much more than what has waited for the client meanwhile.
-    while taken < 20_000_000:
+    while taken < 5_000_000:
         taken += len(next(chunks))
     assert chunks.fault is None
-    *_, last = chunks
-    assert "worked on the query for longer than the limit of 1 s" in last.decode()
+    last = b""
+    for chunk in chunks:
+        last = chunk
+    assert "worked on the query for longer than the limit of 2 s" in last.decode()
     assert isinstance(chunks.fault, TransientFault)
     assert source.returned.wait(AT_ONCE)
     assert source.busy() == 0
 
 
 def test_a_database_that_sends_nothing_works_all_the_same(source: Source) -> None:
-    for sql in ("SELECT 1, 'x' FROM pg_sleep(30)", HANGING):
+    for sql in ("SELECT 1, 'x' FROM pg_sleep(60)", HANGING):
         begin = time.monotonic()
         with pytest.raises(TransientFault, match=r"longer than the limit of 0\.2 s"):
             list(stream(source, sql, WIDE, Csv(), {}, work_seconds=0.2))
@@ -294,7 +296,8 @@ def test_the_event_loop_runs_while_the_database_works(source: Source) -> None:
         assert [chunk async for chunk in await opening]
         return count
 
-    assert asyncio.run(ticks()) > 10
+    # It would turn once if it waited for the database.
+    assert asyncio.run(ticks()) > 3
 
 
 def test_asynchronous_errors_come_as_the_synchronous_ones(source: Source) -> None:

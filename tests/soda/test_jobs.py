@@ -26,7 +26,7 @@ from tests.conftest import Service, execute
 from tests.soda.conftest import SIP, header, pixels
 from tests.soda.test_cutouts import CIRCLE, ask, check
 
-SECONDS = 60
+SECONDS = 240
 
 
 def run(

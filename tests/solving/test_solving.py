@@ -277,7 +277,7 @@ def test_a_program_that_is_none_is_a_failure(stand_in: StandIn, command: str) ->
 def test_a_real_frame_is_solved_by_the_real_program(settings: Settings, looker: Looker, path: Path) -> None:
     (settings.data / "run").mkdir()
     shutil.copyfile(path, settings.data / "run/a.fits")
-    chosen = settings.model_copy(update={"solve": True})
+    chosen = settings.model_copy(update={"solve": True, "solve_seconds": 300})
     ingest([settings.data], chosen)
     before = {entry: entry.stat().st_mtime_ns for entry in settings.data.rglob("*")}
     Analyst(chosen, Tools(looker, solution)).work()

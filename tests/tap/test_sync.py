@@ -24,7 +24,7 @@ def tap(service: Service) -> pyvo.dal.TAPService:
 
 
 def get(service: Service, **parameters: object) -> requests.Response:
-    return requests.get(f"{service.url}/tap/sync", params=parameters, timeout=30)
+    return requests.get(f"{service.url}/tap/sync", params=parameters, timeout=60)
 
 
 def votable(response: requests.Response) -> VOTableFile:
@@ -137,8 +137,8 @@ def test_errors_are_votables_that_say_what_is_wrong(service: Service, parameters
 def test_post_form_and_multipart(service: Service) -> None:
     fields = {"lang": "ADQL", "query": "SELECT TOP 1 obs_id FROM ivoa.obscore", "Format": "csv"}
     url = f"{service.url}/tap/sync"
-    form = requests.post(url, data=fields, timeout=30, allow_redirects=False)
-    multipart = requests.post(url, files={k: (None, v) for k, v in fields.items()}, timeout=30)
+    form = requests.post(url, data=fields, timeout=60, allow_redirects=False)
+    multipart = requests.post(url, files={k: (None, v) for k, v in fields.items()}, timeout=60)
     assert form.status_code == multipart.status_code == 200
     assert form.text == multipart.text
     assert form.text.startswith("obs_id\n")
@@ -146,8 +146,8 @@ def test_post_form_and_multipart(service: Service) -> None:
 
 def test_head_and_cross_origin(service: Service) -> None:
     url = f"{service.url}/tap/capabilities"
-    assert requests.head(url, timeout=30).status_code == 200
-    response = requests.get(url, headers={"Origin": "https://example.org"}, timeout=30)
+    assert requests.head(url, timeout=60).status_code == 200
+    response = requests.get(url, headers={"Origin": "https://example.org"}, timeout=60)
     assert response.headers["Access-Control-Allow-Origin"] == "*"
 
 

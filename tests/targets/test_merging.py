@@ -202,7 +202,7 @@ def simbad(settings: Settings) -> Iterator[Settings]:
     thread.start()
     _Stub.asked.clear()
     yield settings.model_copy(
-        update={"simbad_url": f"http://127.0.0.1:{server.server_port}/", "simbad_seconds": 5.0}
+        update={"simbad_url": f"http://127.0.0.1:{server.server_port}/", "simbad_seconds": 60.0}
     )
     server.shutdown()
     server.server_close()

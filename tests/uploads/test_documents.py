@@ -247,5 +247,5 @@ def test_the_format_is_told_by_the_content_alone(service: Service) -> None:
     form = {"LANG": "ADQL", "QUERY": "SELECT COUNT(*) AS n FROM TAP_UPLOAD.t", "UPLOAD": "t,param:p"}
     document = written(sky(3))
     files = {"p": ("table.csv", document, "text/csv")}
-    response = requests.post(f"{service.url}/tap/sync", data=form, files=files, timeout=30)
+    response = requests.post(f"{service.url}/tap/sync", data=form, files=files, timeout=60)
     assert read(response).get_first_table().array["n"][0] == 3

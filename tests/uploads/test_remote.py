@@ -14,7 +14,7 @@ import pytest
 from ost_vo.faults import Fault, TransientFault, UsageFault
 from ost_vo.services import remote
 
-HERE = remote.Limits(remote.networks("127.0.0.0/8"), 1000, 5.0)
+HERE = remote.Limits(remote.networks("127.0.0.0/8"), 1000, 60.0)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -27,7 +27,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/large":
             self.wfile.write(bytes(2000))
         elif self.path == "/slow":
-            self.server.stopped.wait(20)  # type: ignore[attr-defined]
+            self.server.stopped.wait(120)  # type: ignore[attr-defined]
         elif self.path not in places:
             self.wfile.write(self.headers["Host"].encode())
 
@@ -60,7 +60,7 @@ def test_a_table_is_fetched_and_redirects_are_followed(server: str, path: str) -
 
 def test_nothing_is_fetched_from_this_host_unless_allowed(server: str) -> None:
     port = server.rsplit(":", 1)[1]
-    nobody = remote.Limits((), 1000, 5.0)
+    nobody = remote.Limits((), 1000, 60.0)
     for host in ("127.0.0.1", "localhost", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]", "2130706433"):
         with pytest.raises(UsageFault, match="public internet"):
             fetched(f"http://{host}:{port}/table", nobody)

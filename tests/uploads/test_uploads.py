@@ -143,7 +143,7 @@ def test_several_tables_and_delimited_names(service: Service) -> None:
         "p1": ("one.vot", one),
         "p2": ("two.vot", two),
     }
-    response = requests.post(f"{service.url}/tap/sync", data=form, files=files, timeout=30)
+    response = requests.post(f"{service.url}/tap/sync", data=form, files=files, timeout=60)
     assert list(read(response).get_first_table().array["k"]) == [2]
 
 
@@ -280,7 +280,7 @@ def test_errors_name_table_row_and_column(service: Service, document: str, messa
 )
 def test_uploads_that_cannot_be_found(service: Service, upload: str, message: str) -> None:
     form = {"LANG": "ADQL", "QUERY": "SELECT * FROM TAP_UPLOAD.t1", "UPLOAD": upload}
-    response = requests.post(f"{service.url}/tap/sync", data=form, timeout=30)
+    response = requests.post(f"{service.url}/tap/sync", data=form, timeout=60)
     assert response.status_code == 400
     assert message in response.text
 
@@ -290,7 +290,7 @@ def test_uploads_are_gone_after_their_query(service: Service) -> None:
     assert asked(service, query, t=written(sky(10))).status_code == 200
     for _ in range(20):
         form = {"LANG": "ADQL", "QUERY": query}
-        assert requests.post(f"{service.url}/tap/sync", data=form, timeout=30).status_code == 400
+        assert requests.post(f"{service.url}/tap/sync", data=form, timeout=60).status_code == 400
 
 
 def test_a_million_rows(service: Service) -> None:

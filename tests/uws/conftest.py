@@ -25,14 +25,18 @@ from tests.conftest import ScratchArchive, execute
 from tests.uws.kinds import EXECUTORS
 
 # Long enough for workers to start on a machine that is busy.
-HEAR_SECONDS = 120
+HEAR_SECONDS = 240
+# After which a silent worker counts as dead: longer than a busy machine holds up one that is alive, and where
+# one is killed (`LOST_SOON`, a parameter of the fixture), as soon as can be.
+LOST_SECONDS = 60.0
+LOST_SOON = 1.5
 
 
 class Desk:
     """Jobs on a scratch database.
 
     Attributes:
-        settings: short times, and a state directory of its own.
+        settings: with a state directory of its own.
         archive: open, without engine.
     """
 
@@ -116,8 +120,9 @@ class Desk:
 
 
 @pytest.fixture
-def desk(archive: ScratchArchive, tmp_path: Path) -> Iterator[Desk]:
+def desk(archive: ScratchArchive, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Desk]:
     """Jobs on a scratch database, which nobody runs yet."""
-    desk = Desk(archive.settings.model_copy(update={"state": tmp_path / "state", "job_lost_seconds": 1.5}))
+    lost = getattr(request, "param", LOST_SECONDS)
+    desk = Desk(archive.settings.model_copy(update={"state": tmp_path / "state", "job_lost_seconds": lost}))
     yield desk
     desk.close()

@@ -17,14 +17,15 @@ from ost_vo.tasks import dispatcher
 from ost_vo.vo.parameters import Parameters
 from ost_vo.vo.uws import Phase
 from tests.conftest import ScratchArchive
-from tests.uws.conftest import Desk
+from tests.uws.conftest import LOST_SECONDS, LOST_SOON, Desk
 from tests.uws.kinds import EXECUTORS
 
 
 @pytest.fixture
-def office(archive: ScratchArchive, tmp_path: Path) -> Iterator[Desk]:
+def office(archive: ScratchArchive, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Desk]:
     """A desk whose jobs go to Redis, that of the deployment."""
-    settings = Settings(state=tmp_path / "s", database=archive.settings.database, job_lost_seconds=2)
+    lost = getattr(request, "param", LOST_SECONDS)
+    settings = Settings(state=tmp_path / "s", database=archive.settings.database, job_lost_seconds=lost)
     settings.sockets.mkdir(parents=True)
     (settings.sockets / "redis.sock").symlink_to(archive.settings.sockets / "redis.sock")
     desk = Desk(settings)
@@ -66,6 +67,7 @@ def test_kinds_with_places_of_their_own_do_not_wait_for_others(office: Desk) -> 
     office.until(lambda: office.jobs.get("refuse", waiting, ANONYMOUS).phase is Phase.ERROR)
 
 
+@pytest.mark.parametrize("office", [LOST_SOON], indirect=True)
 def test_another_worker_finishes_the_job_of_a_killed_one(office: Desk) -> None:
     first = office.process("celery")
     job_id = office.create("sleep", SECONDS="600")

@@ -35,7 +35,7 @@ def test_step_by_step(tap: pyvo.dal.TAPService) -> None:
     job.execution_duration = 77
     assert job.execution_duration.sec == 77
     job.run()
-    job.wait(phases=["COMPLETED"], timeout=30)
+    job.wait(phases=["COMPLETED"], timeout=60)
     assert len(job.fetch_result()) == 2
     assert job.result_uri == f"{job.url}/results/result"
     url = job.url
@@ -55,7 +55,7 @@ def test_abort(tap: pyvo.dal.TAPService) -> None:
 def test_a_wrong_query_raises_with_the_reason(tap: pyvo.dal.TAPService) -> None:
     job = tap.submit_job("SELECT s_raa FROM ivoa.obscore")
     job.run()
-    job.wait(phases=["ERROR"], timeout=30)
+    job.wait(phases=["ERROR"], timeout=60)
     with pytest.raises(DALQueryError, match="did you mean s_ra"):
         job.raise_if_error()
     with pytest.raises(DALQueryError, match="Line 1, column 8"):

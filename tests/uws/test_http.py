@@ -16,11 +16,12 @@ from ost_vo.access.actor import OPERATOR
 from ost_vo.services import people
 from ost_vo.services.logins import Logins
 from ost_vo.store.connections import Database
+from ost_vo.web.uws import WAIT_SECONDS
 from tests.conftest import Service, execute
 
 SCHEMATA = Path("/usr/lib/python3/dist-packages/gavo/resources/schemata")
 QUERY = "SELECT TOP 5 obs_id FROM ivoa.obscore ORDER BY obs_id"
-WAIT = 30
+WAIT = 120
 
 
 class Client:
@@ -312,7 +313,7 @@ def test_abort_stops_the_query(client: Client) -> None:
     assert client.post(f"{url}/phase", PHASE="ABORT").status_code == 303
     assert client.phase(url) == "ABORTED"
     while queries():
-        assert time.monotonic() < aborted + 5
+        assert time.monotonic() < aborted + WAIT
     connection.close()
     assert client.post(f"{url}/phase", PHASE="ABORT").status_code == 303
     assert client.phase(url) == "ABORTED"
@@ -395,15 +396,15 @@ def test_wait_returns_when_the_phase_changes(client: Client) -> None:
         client.get(url, WAIT=5, PHASE="QUEUED")
     began = time.monotonic()
     assert client.document(url, WAIT=1).findtext("{*}phase") == "EXECUTING"
-    assert 0.9 < time.monotonic() - began < 10
+    assert 0.9 < time.monotonic() - began < WAIT_SECONDS / 2
     began = time.monotonic()
-    client.get(url, WAIT=40, PHASE="QUEUED")
-    client.get(f"{url}/phase", WAIT=40)
-    assert time.monotonic() - began < 10
+    client.get(url, WAIT=-1, PHASE="QUEUED")
+    client.get(f"{url}/phase", WAIT=-1)
+    assert time.monotonic() - began < WAIT_SECONDS
     client.post(f"{url}/phase", PHASE="ABORT")
     began = time.monotonic()
     assert client.document(url, WAIT=-1).findtext("{*}phase") == "ABORTED"
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < WAIT_SECONDS
     assert client.get(url, WAIT="long").status_code == 400
 
 
@@ -420,7 +421,7 @@ def test_wait_hears_of_what_another_client_does(client: Client, service: Service
     waiter.join(0.5)
     assert waiter.is_alive()
     client.post(f"{url}/phase", PHASE="ABORT")
-    waiter.join(5)
+    waiter.join(WAIT_SECONDS / 2)
     assert answers == ["ABORTED"]
 
 
@@ -431,7 +432,8 @@ def test_a_trivial_job_is_done_in_a_moment(client: Client) -> None:
         assert client.ended(url) == "COMPLETED"
         return time.perf_counter() - began
 
-    assert min(duration() for _ in range(20)) < 0.1
+    # A worker that looked for it now and then, and did not hear of it, would take seconds.
+    assert min(duration() for _ in range(20)) < 1
 
 
 def test_documents_validate(owner: Client, schema: etree.XMLSchema) -> None:
@@ -462,7 +464,7 @@ def test_a_destroyed_job_goes_by_itself(client: Client) -> None:
     url = client.create()
     past = f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
     client.post(f"{url}/destruction", DESTRUCTION=past)
-    deadline = time.monotonic() + client.settings.job_lost_seconds
+    deadline = time.monotonic() + 4 * client.settings.job_lost_seconds
     while (status := client.get(url, WAIT=2).status_code) == 200:
         assert time.monotonic() < deadline
     assert status == 404

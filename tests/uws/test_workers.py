@@ -13,7 +13,7 @@ from ost_vo.faults import AuthorizationFault, NotFoundFault
 from ost_vo.services.execution import directory
 from ost_vo.vo.parameters import Parameters
 from ost_vo.vo.uws import Job, Phase
-from tests.uws.conftest import Desk
+from tests.uws.conftest import LOST_SOON, Desk
 
 
 def get(desk: Desk, kind: str, job_id: str) -> Job:
@@ -49,7 +49,7 @@ def test_a_fault_is_told_and_a_flaw_is_not(desk: Desk) -> None:
     failure = get(desk, "crash", crashed).failure
     assert failure.code == "FatalFault"
     assert "secret" not in failure.message
-    assert files(desk, crashed) == []
+    desk.until(lambda: files(desk, crashed) == [])
 
 
 def test_a_full_disk_is_told_and_nothing_is_left(desk: Desk) -> None:
@@ -99,6 +99,7 @@ def test_a_job_that_takes_too_long_is_aborted_with_a_reason(desk: Desk) -> None:
     assert "execution duration of 1 s" in get(desk, "sleep", job_id).failure.message
 
 
+@pytest.mark.parametrize("desk", [LOST_SOON], indirect=True)
 def test_a_killed_worker_leaves_its_job_to_another(desk: Desk) -> None:
     job_id = desk.create("sleep", SECONDS="600")
     process = desk.process()
@@ -113,6 +114,7 @@ def test_a_killed_worker_leaves_its_job_to_another(desk: Desk) -> None:
     desk.until(lambda: desk.sleepers() == 0)
 
 
+@pytest.mark.parametrize("desk", [LOST_SOON], indirect=True)
 def test_a_job_that_outlives_three_workers_fails(desk: Desk) -> None:
     job_id = desk.create("sleep", SECONDS="600")
     desk.process()
@@ -130,7 +132,7 @@ def test_a_stopped_worker_gives_its_job_back_at_once(desk: Desk) -> None:
     process = desk.process()
     desk.until(lambda: desk.sleepers() == 1)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert process.wait(120) == 0
     assert get(desk, "sleep", job_id).phase is Phase.QUEUED
     assert desk.execute("SELECT attempts FROM archive.jobs") == [(0,)]
     desk.execute('UPDATE archive.jobs SET parameters = \'[["SECONDS", "0"]]\'')
@@ -170,7 +172,7 @@ def test_destruction_takes_the_row_and_the_files(desk: Desk) -> None:
     engine.worker.sweep()
     with pytest.raises(NotFoundFault):
         get(desk, "echo", job_id)
-    assert not directory(desk.settings, job_id).exists()
+    desk.until(lambda: not directory(desk.settings, job_id).exists())
     assert files(desk, kept) == ["result"]
 
 

@@ -72,26 +72,26 @@ def schema() -> etree.XMLSchema:
     ],
 )
 def test_documents_validate(service: Service, schema: etree.XMLSchema, path: str) -> None:
-    response = requests.get(service.url + path, timeout=30)
+    response = requests.get(service.url + path, timeout=60)
     schema.assertValid(etree.fromstring(response.content))
 
 
 def test_unknown_tables_and_endpoints_are_not_found(service: Service) -> None:
     for path in ("/tap/tables/ivoa.nothing", "/tap/nothing", "/tap/tables/archive.users"):
-        assert requests.get(service.url + path, timeout=30).status_code == 404
+        assert requests.get(service.url + path, timeout=60).status_code == 404
 
 
 def test_capabilities_name_reachable_urls(service: Service) -> None:
     for prefix in ("/tap", "/sia", "/datalink"):
-        root = etree.fromstring(requests.get(f"{service.url}{prefix}/capabilities", timeout=30).content)
+        root = etree.fromstring(requests.get(f"{service.url}{prefix}/capabilities", timeout=60).content)
         urls = {url.text for url in root.iter("accessURL") if url.get("use") == "full"}
         assert urls
         for url in urls:
-            assert requests.head(url, timeout=30).status_code == 200
+            assert requests.head(url, timeout=60).status_code == 200
 
 
 def test_tables_and_tap_schema_agree(service: Service) -> None:
-    root = etree.fromstring(requests.get(f"{service.url}/tap/tables", timeout=30).content)
+    root = etree.fromstring(requests.get(f"{service.url}/tap/tables", timeout=60).content)
     listed = {
         (table.findtext("name"), column.findtext("name").strip('"'))
         for table in root.iter("table")

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 ETC = Path(__file__).resolve().parents[2] / "etc"
-WAIT_SECONDS = 20
+WAIT_SECONDS = 120
 APACHE_MODULES = Path("/usr/lib/apache2/modules")
 _APACHE = (
     "mpm_event",
