@@ -1,10 +1,10 @@
-"""Every endpoint of the archive, and how `test_everywhere.py` looks through it."""
+"""Every endpoint of the archive, and how `doors.py` looks through it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-# Endpoint to the doors of `test_everywhere.DOORS` that it is behind.
+# Endpoint to the doors of `doors.DOORS` that it is behind.
 LOOKED_THROUGH = {
     "/tap/sync": ("ivoa.obscore", "ost.products", "counts", "upload", "prefix"),
     "/tap/async": ("asynchronous",),

@@ -16,6 +16,7 @@ from astropy.table import Table
 from lxml import etree
 from psycopg2 import extensions
 
+from ost_vo.deployment.archive import Archive
 from ost_vo.store.results import Encoder, stream
 from ost_vo.vo import binary2, tabledata
 from ost_vo.vo.columns import Column
@@ -86,7 +87,9 @@ class Source:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _warm() -> None:
+def _warm(deployment: Archive) -> None:
+    # Its services have compiled them.
+    del deployment
     binary2.warm()
     tabledata.warm()
 
