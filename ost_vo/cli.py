@@ -37,13 +37,15 @@ app.add_typer(adql, name="adql")
 @app.command()
 def run() -> None:
     """Start a whole archive with private services below the state directory, until Ctrl-C."""
-    from ost_vo.deployment.archive import Archive
+    from ost_vo.deployment.archive import Archive, await_port
 
     settings = Settings()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.default_int_handler)
     archive = Archive(settings)
     try:
+        # Said now, and not after the minute that a new database takes.
+        await_port(settings)
         archive.start_database(err.print)
         archive.start_services(err.print)
         if settings.data_root is None:

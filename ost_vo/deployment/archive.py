@@ -24,7 +24,7 @@ from ost_vo.settings import Settings
 from ost_vo.store import definitions, site
 
 # A machine that is busy with other work needs long to start a process; one that ends is noticed at once [s].
-SERVE_SECONDS = 180
+SERVE_SECONDS = 300
 PORT_SECONDS = 10
 REDIS = Path("/usr/bin/redis-server")
 
@@ -119,7 +119,7 @@ class Archive:
     def start_services(self, say: Say, *, dachs: bool = True) -> None:
         """Start the web service, and wait until it answers; then DaCHS, which needs longer."""
         settings = self.settings
-        _await_port(settings)
+        await_port(settings)
         self._supervisor.start_program("web")
         self._await_web()
         if settings.broker:
@@ -267,7 +267,7 @@ def _locked(state: Path) -> int:
     return descriptor
 
 
-def _await_port(settings: Settings) -> None:
+def await_port(settings: Settings) -> None:
     """Wait for the port, which the service of an earlier start may be about to leave.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -236,6 +237,7 @@ def _ended(call: Call, path: str) -> dict[str, object]:
         found = call("bob", "GET", path).json()
         if found["phase"] in ("COMPLETED", "ERROR", "ABORTED"):
             return found
+        threading.Event().wait(0.1)
     raise AssertionError(found)
 
 

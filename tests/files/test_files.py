@@ -8,6 +8,7 @@ import io
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -362,11 +363,7 @@ def test_a_client_that_goes_away_leaves_no_file_open(service: Service, stored: P
     with requests.get(f"{service.url}/files/{quote(PATH)}", stream=True, timeout=60) as answer:
         assert answer.raw.read(1000)
         assert _openers(stored) == 1
-    for _ in range(600):
-        if not _openers(stored):
-            break
-        time.sleep(0.1)
-    assert _openers(stored) == 0
+    _await_closing(stored)
 
 
 def test_downloads_leave_no_file_open(service: Service, stored: Path) -> None:
@@ -375,7 +372,7 @@ def test_downloads_leave_no_file_open(service: Service, stored: Path) -> None:
         get(service, Range="bytes=9999-")
         get(service, If_None_Match="*")
         requests.head(f"{service.url}/files/{quote(PATH)}", timeout=60)
-    assert _openers(stored) == 0
+    _await_closing(stored)
 
 
 def test_the_demo_files_are_those_that_were_ingested(service: Service) -> None:
@@ -399,9 +396,19 @@ def _events(service: Service, identifier: str) -> list[tuple]:
 def _openers(path: Path) -> int:
     """Count the descriptors of all processes that have a file open."""
     count = 0
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
-        try:
-            count += os.readlink(link) == str(path)
-        except (FileNotFoundError, PermissionError):
-            continue  # gone by now, or of another account
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        # Processes and descriptors may be gone by now.
+        with suppress(OSError):
+            for link in Path(f"/proc/{process}/fd").iterdir():
+                with suppress(OSError):
+                    count += os.readlink(link) == str(path)
     return count
+
+
+def _await_closing(path: Path) -> None:
+    """Return when no process has a file open: an answer may be there a moment before it is closed."""
+    for _ in range(600):
+        if not _openers(path):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the file stays open")
