@@ -64,7 +64,8 @@ class ScratchArchive:
 @pytest.fixture(scope="session")
 def deployment() -> Iterator[Archive]:
     """The services of a new state directory; PostgreSQL and Redis run, the others do not yet."""
-    with tempfile.TemporaryDirectory(prefix="ost_vo-test-") as directory:
+    # A service that takes long to end may still write a file while the directory goes.
+    with tempfile.TemporaryDirectory(prefix="ost_vo-test-", ignore_cleanup_errors=True) as directory:
         Path(directory).chmod(0o755)
         port = publisher.free_port()
         archive = Archive(Settings(state=Path(directory) / "state", port=port, ingest_privileges=5))

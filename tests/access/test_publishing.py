@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import psycopg2
@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from ost_vo.access.actor import Actor
-from ost_vo.access.context import Choice
+from ost_vo.access.context import Choice, Context
 from ost_vo.faults import Fault
 from ost_vo.services import publishing
 from ost_vo.store import contexts
 from ost_vo.store.connections import Database
-from ost_vo.store.transactions import transaction
+from ost_vo.store.transactions import Cursor, apply, transaction
 from tests.access.model import Model, Product, Project, Refused
 from tests.conftest import ScratchArchive
 
@@ -42,6 +42,7 @@ class Archive:
         self.database = Database(archive.settings.dsn("ost_accounts"), 2)
         self._owner = psycopg2.connect(archive.settings.dsn("ost_owner"))
         self._ids: dict[str, int] = {}
+        self._contexts: dict[tuple[str, Choice], Context] = {}
         with self._owner, self._owner.cursor() as cursor:
             for user in USERS:
                 cursor.execute("INSERT INTO archive.users (name) VALUES (%s) RETURNING user_id", (user,))
@@ -83,15 +84,26 @@ class Archive:
                     (name,) * 3 + (self._ids[product.creator], self._ids[product.project], product.level),
                 )
 
-    def seen(self, user: str, choice: Choice) -> set[str]:
-        """Return what `context.in_scope` lets a user see."""
-        context = contexts.resolve(self.database, self._ids.get(user, 0), choice, "")
-        with transaction(self.database, context.visibility_settings()) as cursor:
-            cursor.execute(
-                "SELECT obs_id FROM archive.products p "
-                "WHERE context.in_scope(p.privileges, p.release_date, p.project_id, p.creator_id)"
-            )
-            return {row[0] for row in cursor.fetchall()}
+    def seen(self, callers: Sequence[tuple[str, Choice]]) -> list[set[str]]:
+        """Return what `context.in_scope` lets each caller see."""
+        settings = [self._context(*caller).visibility_settings() for caller in callers]
+        with transaction(self.database, {}) as cursor:
+            return [self._seen(cursor, one) for one in settings]
+
+    def _context(self, user: str, choice: Choice) -> Context:
+        """Return a caller's context, which no history changes."""
+        if (user, choice) not in self._contexts:
+            resolved = contexts.resolve(self.database, self._ids.get(user, 0), choice, "")
+            self._contexts[user, choice] = resolved
+        return self._contexts[user, choice]
+
+    def _seen(self, cursor: Cursor, settings: dict[str, str]) -> set[str]:
+        apply(cursor, settings)
+        cursor.execute(
+            "SELECT obs_id FROM archive.products p "
+            "WHERE context.in_scope(p.privileges, p.release_date, p.project_id, p.creator_id)"
+        )
+        return {row[0] for row in cursor.fetchall()}
 
     def state(self) -> dict[str, tuple[int, bool]]:
         with self._owner, self._owner.cursor() as cursor:
@@ -161,16 +173,19 @@ class Histories(RuleBasedStateMachine):
             return
         expected = {name: (p.level, p.valid) for name, p in self.model.products.items()}
         assert self.archive.state() == expected
-        for user in ("anonymous", *USERS):
-            for project, lowest in ((None, 1), (None, 3), ("PRIVATE", 1), ("PRIVATE", 2)):
-                if project and not self.model.member(user, project):
-                    continue
-                seen = {
-                    name
-                    for name, product in self.model.products.items()
-                    if self.model.sees(user, product, project, lowest)
-                }
-                assert self.archive.seen(user, Choice(project, lowest)) == seen
+        callers = [
+            (user, Choice(project, lowest))
+            for user in ("anonymous", *USERS)
+            for project, lowest in ((None, 1), (None, 3), ("PRIVATE", 1), ("PRIVATE", 2))
+            if project is None or self.model.member(user, project)
+        ]
+        for (user, choice), found in zip(callers, self.archive.seen(callers), strict=True):
+            seen = {
+                name
+                for name, product in self.model.products.items()
+                if self.model.sees(user, product, choice.project, choice.privileges or 1)
+            }
+            assert found == seen, (user, choice)
 
     def _both(
         self, user: str, name: str, operation: str, function: Callable[..., object], *arguments: object

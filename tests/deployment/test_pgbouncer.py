@@ -67,7 +67,7 @@ class Pooled:
 def pooled(service: Service) -> Iterator[Pooled]:
     """The service, behind a pgbouncer with the files of `etc/` and a pool that is much too small."""
     account = accounts.account(service.settings.state)
-    with tempfile.TemporaryDirectory(prefix="ost_vo-test-") as name:
+    with tempfile.TemporaryDirectory(prefix="ost_vo-test-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         directory.chmod(0o755)
         sockets = account.own(directory / "run", 0o700)

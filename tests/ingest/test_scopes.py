@@ -35,7 +35,8 @@ def test_the_longest_directory_decides(settings: Settings, accounts: Database) -
         ("2022deep/a.fit", *default),
     ]
     assert rows(
-        settings, "SELECT r.name, j.name FROM archive.runs r JOIN archive.projects j USING (project_id)"
+        settings,
+        "SELECT r.name, j.name FROM archive.runs r JOIN archive.projects j USING (project_id) ORDER BY 1",
     ) == [
         ("2021", settings.ingest_project),
         ("2022", "BLUES"),
