@@ -388,7 +388,7 @@ def test_stilts_finds_no_fault(service: Service, identifiers: list[str], related
         for url in (row["access_url"], every.prepare().url)
     ]
     for process in linting:
-        said = process.communicate(timeout=240)[0]
+        said = process.communicate(timeout=540)[0]
         assert process.returncode == 0, said
         assert not [
             line for line in said.splitlines() if line.startswith(("E-", "W-", "F-")) and not _NEWER(line)

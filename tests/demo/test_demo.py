@@ -39,6 +39,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
+    """Another data root with the demo night, and the files as they were written."""
+    directory = tmp_path_factory.mktemp("second")
+    return directory, write_demo(directory)
+
+
 @pytest.fixture(autouse=True)
 def _strict() -> Iterator[None]:
     with warnings.catch_warnings(), iers.conf.set_temp("auto_download", False):
@@ -57,20 +64,20 @@ def _frame(path: Path) -> tuple[fits.Header, np.ndarray]:
         return unit.header.copy(), np.array(unit.data)
 
 
-def test_two_nights_are_the_same_bytes(root: Path, tmp_path: Path) -> None:
-    written = write_demo(tmp_path)
+def test_two_nights_are_the_same_bytes(root: Path, second: tuple[Path, list[Path]]) -> None:
+    other, written = second
 
     names = [str(path.relative_to(root)) for path in _files(root)]
-    assert sorted(str(path.relative_to(tmp_path)) for path in written) == names
-    assert filecmp.cmpfiles(root, tmp_path, names, shallow=False) == (names, [], [])
+    assert sorted(str(path.relative_to(other)) for path in written) == names
+    assert filecmp.cmpfiles(root, other, names, shallow=False) == (names, [], [])
 
 
 def test_night_is_small(root: Path) -> None:
     assert 20e6 < sum(path.stat().st_size for path in _files(root)) < 60e6
 
 
-def test_whole_files_stay_and_others_are_mended(tmp_path: Path) -> None:
-    files = write_demo(tmp_path)
+def test_whole_files_stay_and_others_are_mended(second: tuple[Path, list[Path]]) -> None:
+    directory, files = second
     kept, packed, broken, gone = files[0], files[3], files[5], files[-1]
     whole = broken.read_bytes()
     broken.write_bytes(whole[:1000])
@@ -78,13 +85,13 @@ def test_whole_files_stay_and_others_are_mended(tmp_path: Path) -> None:
     before = [path.stat().st_ino for path in (kept, packed)]
     seen: list[str] = []
 
-    assert write_demo(tmp_path, seen.append) == files
+    assert write_demo(directory, seen.append) == files
 
     assert [path.stat().st_ino for path in (kept, packed)] == before
     assert broken.read_bytes() == whole
     assert gone.exists()
-    assert seen == [str(path.relative_to(tmp_path)) for path in files]
-    assert not list(tmp_path.rglob("*.filepart"))
+    assert seen == [str(path.relative_to(directory)) for path in files]
+    assert not list(directory.rglob("*.filepart"))
 
 
 def test_files_are_valid(root: Path) -> None:

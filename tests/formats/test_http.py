@@ -20,7 +20,6 @@ from lxml import etree
 from ost_vo.services.examples import EXAMPLES
 from ost_vo.services.formats import FORMATS
 from tests.conftest import Service
-from tests.taplint import complaints, taplint
 
 QUERY = "SELECT * FROM ivoa.obscore ORDER BY obs_id"
 XHTML = "{http://www.w3.org/1999/xhtml}"
@@ -239,9 +238,3 @@ def test_every_example_runs_in_a_client(service: Service) -> None:
         result = query.execute()
         assert len(result.fieldnames) > 1
         assert len(result) > 0 or example.id in ("cone", "covering", "latest", "conditions")
-
-
-def test_taplint_has_nothing_to_say_about_the_examples(service: Service) -> None:
-    result = taplint(service, "TMV TME CAP EXA")
-    assert not complaints(result), result.stdout
-    assert "EXA" in result.stdout

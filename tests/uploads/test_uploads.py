@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +24,6 @@ from ost_vo.store import tap_schema
 from ost_vo.vo import adql
 from ost_vo.vo.parameters import Parameters
 from tests.conftest import Service, execute
-from tests.taplint import complaints, taplint
 
 # Every datatype, scalar and array, with nulls, and names that need quotes.
 DOCUMENT = """<?xml version="1.0"?>
@@ -299,11 +297,3 @@ def test_a_million_rows(service: Service) -> None:
     query = "SELECT COUNT(*) AS n, MAX(number) AS m FROM TAP_UPLOAD.t"
     table = read(asked(service, query, t=written_sky(1_000_000))).get_first_table()
     assert tuple(table.array[0]) == (1_000_000, 999_999)
-
-
-def test_taplint_finds_nothing(service: Service) -> None:
-    result = taplint(service, "TMV CAP UPL")
-    totals = re.search(r"Errors: (\d+); Warnings: (\d+); .*Failures: (\d+)", result.stdout)
-    assert totals, result.stdout + result.stderr
-    assert not complaints(result), "\n".join(complaints(result))
-    assert "UPL" in result.stdout

@@ -1,8 +1,7 @@
-"""Jobs by pyvo and by the validator taplint."""
+"""Jobs by pyvo; tests/tap has taplint's word on them."""
 
 from __future__ import annotations
 
-import re
 import uuid
 
 import pytest
@@ -10,7 +9,6 @@ import pyvo
 from pyvo.dal.exceptions import DALQueryError, DALServiceError
 
 from tests.conftest import Service
-from tests.taplint import complaints, taplint
 from tests.uws.test_http import Client, slow
 
 QUERY = "SELECT TOP 5 obs_id, s_ra FROM ivoa.obscore"
@@ -70,9 +68,3 @@ def test_the_list_shows_a_new_job(service: Service) -> None:
     assert job.job_id in {entry.jobid for entry in tap.get_job_list(last=5)}
     assert tap.get_job(job.job_id).phase == "PENDING"
     job.delete()
-
-
-def test_taplint_finds_no_fault(service: Service) -> None:
-    result = taplint(service, "QAS UWS")
-    assert complaints(result) == []
-    assert re.search(r"Totals: Errors: 0; Warnings: 0; .*Failures: 0", result.stdout), result.stderr
