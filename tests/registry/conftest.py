@@ -128,7 +128,7 @@ def registry_here(service: Service) -> Iterator[Registry]:
     server = _Server(uvicorn.Config(_application(archive), port=port, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
-    assert server.ready.wait(60)
+    assert server.ready.wait(300)
     here = Registry(f"http://127.0.0.1:{port}", archive)
     here.refresh()
     yield here

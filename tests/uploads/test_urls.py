@@ -10,29 +10,16 @@ from pathlib import Path
 
 import pytest
 import requests
-import uvicorn
 
 from ost_vo.deployment.publisher import free_port
-from ost_vo.web.app import create_app
 from tests.conftest import Service
+from tests.serving import Serving
 from tests.uploads.test_uploads import read, sky, written
 
 
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Say nothing."""
-
-
-class Announced(uvicorn.Server):
-    """A server that says when it has started."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-
-    async def startup(self, sockets: list | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
 
 
 @pytest.fixture(scope="module")
@@ -49,16 +36,9 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def lenient(service: Service) -> Iterator[str]:
     """The URL of a web process on the same archive that may fetch from this host."""
-    port = free_port()
-    changed = {"port": port, "upload_networks": "127.0.0.0/8"}
-    settings = service.settings.model_copy(update=changed)
-    server = Announced(uvicorn.Config(create_app(settings), port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    assert server.ready.wait(60)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(30)
+    changed = {"port": free_port(), "upload_networks": "127.0.0.0/8"}
+    with Serving(service.settings.model_copy(update=changed)) as url:
+        yield url
 
 
 def fetched(service: str, url: str) -> requests.Response:
