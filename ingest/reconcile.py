@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -21,8 +22,9 @@ from ingest.moving import Rename
 from ingest.strays import Stray, strays
 from ost_vo.faults import ConflictFault, UsageFault
 from ost_vo.settings import Settings
-from ost_vo.store import alarms, moves, quarantine
+from ost_vo.store import alarms, file_events, moves, quarantine
 from ost_vo.store.absentees import Absentees, NewFile
+from ost_vo.store.file_events import OpenEvent
 from ost_vo.store.ingesting import open_connection
 from ost_vo.store.moves import Located
 from ost_vo.store.products import FileState, ProductStore
@@ -255,6 +257,8 @@ class Reconciler:
                     Kind.MISSING, [p.file.path for p in batch] if is_rehearsal else self._mark(batch)
                 )
         self._orphans(is_rehearsal=is_rehearsal)
+        if not is_rehearsal:
+            self._close_events()
         return self._findings
 
     def _note_all(self, kind: Kind, paths: Iterable[str]) -> None:
@@ -291,6 +295,15 @@ class Reconciler:
             self._note_all(Kind.ORPHANS, orphans)
             if orphans and not is_rehearsal:
                 quarantine.remove(self._connection, orphans)
+
+    def _close_events(self) -> None:
+        """Take back what was noted of files that are as the archive knows them again."""
+        last: OpenEvent | None = None
+        while events := file_events.after(self._connection, last, _BATCH):
+            last = events[-1]
+            over = [event for event in events if _is_as_ingested(self._root, event)]
+            if over:
+                file_events.close(self._connection, over)
 
     def _survey(self, absentees: Absentees, say: Progress, *, is_rehearsal: bool) -> None:
         """Look at all files for those of absent products; a rehearsal notes the others."""
@@ -369,6 +382,18 @@ def _is_absent_in_any_spelling(root: Path, path: str) -> bool:
     """Whether nothing is at a path in quarantine, where bytes that are no UTF-8 are written as in '\\xff'."""
     spelt = re.sub(rb"\\x([0-9a-f]{2})", lambda match: bytes.fromhex(match[1].decode()), path.encode())
     return moving.is_absent(root, path) and moving.is_absent(root, os.fsdecode(spelt))
+
+
+def _is_as_ingested(root: Path, event: OpenEvent) -> bool:
+    """Whether the file of an event is there, can be read, and has the size and time of its ingest."""
+    path = root / event.file.path
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or not os.access(path, os.R_OK):
+            return False
+    except OSError:
+        return False
+    return FileState.of(event.file.path, status.st_size, status.st_mtime_ns) == event.file
 
 
 def _say_nothing(step: str, done: int, total: int) -> None:

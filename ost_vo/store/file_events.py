@@ -10,6 +10,7 @@ from typing import Literal
 from psycopg2.extensions import connection as Connection
 
 from ost_vo.store.observations import transaction
+from ost_vo.store.products import FileState
 
 Problem = Literal["missing", "changed", "unreadable"]
 
@@ -61,6 +62,54 @@ def events(connection: Connection) -> list[FileEvent]:
     with transaction(connection, {}) as cursor:
         cursor.execute(statement)
         return [FileEvent(*row) for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEvent:
+    """A problem that may be over.
+
+    Attributes:
+        product_id, problem, last_seen: which, and when it was met last.
+        file: the file as it was when it was ingested.
+    """
+
+    product_id: int
+    problem: Problem
+    last_seen: datetime
+    file: FileState
+
+
+def after(connection: Connection, last: OpenEvent | None, most: int) -> list[OpenEvent]:
+    """Return the next events, by product and problem, of products whose files are not noted as missing.
+
+    Args:
+        connection: of the role ost_ingest.
+        last: the one that they come after, None for the first ones.
+        most: how many to return.
+    """
+    statement = """
+        SELECT product_id, problem, last_seen, path, file_size, file_modified
+        FROM archive.file_events JOIN archive.products USING (product_id)
+        WHERE (product_id, problem) > (%s, %s) AND missing_since IS NULL
+        ORDER BY product_id, problem LIMIT %s"""
+    with transaction(connection, {}) as cursor:
+        cursor.execute(statement, (last.product_id if last else 0, last.problem if last else "", most))
+        return [
+            OpenEvent(product_id, problem, last_seen, FileState(path, size, modified))
+            for product_id, problem, last_seen, path, size, modified in cursor.fetchall()
+        ]
+
+
+def close(connection: Connection, over: Sequence[OpenEvent]) -> int:
+    """Remove events that are over, unless they were met again meanwhile; return how many that were."""
+    statement = """
+        DELETE FROM archive.file_events e
+        USING unnest(%s::bigint[], %s::text[], %s::timestamptz[]) AS o (product_id, problem, last_seen)
+        WHERE (e.product_id, e.problem, e.last_seen) = (o.product_id, o.problem, o.last_seen)"""
+    columns = ([e.product_id for e in over], [e.problem for e in over], [e.last_seen for e in over])
+    with transaction(connection, {}) as cursor:
+        cursor.execute(statement, columns)
+        return int(cursor.rowcount)
 
 
 def forget(connection: Connection, paths: Sequence[str]) -> int:

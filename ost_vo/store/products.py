@@ -201,6 +201,7 @@ discrepancy AS (
     ON CONFLICT DO NOTHING
 ),
 released AS (DELETE FROM archive.quarantine WHERE path = ANY (%(paths)s)),
+seen_to AS (DELETE FROM archive.file_events WHERE product_id IN (SELECT product_id FROM product)),
 changed AS (DELETE FROM archive.deletions WHERE path = ANY (%(paths)s))
 SELECT path, product_id FROM product
 """
@@ -232,9 +233,12 @@ WITH file AS (
 released AS (DELETE FROM archive.quarantine WHERE path = ANY (%(paths)s)),
 deleted AS (
     UPDATE archive.deletions d SET file_modified = f.modified
-    FROM file f WHERE d.path = f.path AND d.sha256 = f.sha256)
-UPDATE archive.products p SET file_modified = f.modified, missing_since = NULL
-FROM file f WHERE p.path = f.path AND p.sha256 = f.sha256
+    FROM file f WHERE d.path = f.path AND d.sha256 = f.sha256),
+product AS (
+    UPDATE archive.products p SET file_modified = f.modified, missing_since = NULL
+    FROM file f WHERE p.path = f.path AND p.sha256 = f.sha256
+    RETURNING product_id)
+DELETE FROM archive.file_events WHERE product_id IN (SELECT product_id FROM product)
 """
 
 _RUNS = "SELECT name, run_id FROM archive.runs WHERE name = ANY (%s)"

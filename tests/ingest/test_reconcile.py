@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import psycopg2
@@ -17,7 +18,8 @@ from ost_vo.cli import app
 from ost_vo.faults import UsageFault
 from ost_vo.services import doctor
 from ost_vo.settings import Settings
-from ost_vo.store import absentees, moves, quarantine
+from ost_vo.store import absentees, file_events, moves, quarantine
+from ost_vo.store.file_events import Problem
 from tests.ingest.frames import TAN, rows, write_frame
 
 PLACES = "SELECT product_id, path FROM archive.products WHERE missing_since IS NULL ORDER BY path"
@@ -267,3 +269,34 @@ def test_commands(settings: Settings, run: Path, monkeypatch: pytest.MonkeyPatch
     assert "20220101/a.fit" in say("missing")
     run.rename(settings.data / "20220102")
     assert say("rename-run", "20220101", "20220102") == "2 products are now in 20220102.\n"
+
+
+def test_events_of_files_are_over_when_the_files_are_as_known_again(settings: Settings, run: Path) -> None:
+    def note(name: str, problem: Problem) -> None:
+        query = "SELECT obs_publisher_did FROM archive.products WHERE path = %s"
+        ((identifier,),) = rows(settings, query, f"20220101/{name}")
+        with closing(psycopg2.connect(settings.dsn("ost_web"))) as connection:
+            file_events.note(connection, identifier, problem, "met")
+
+    def events() -> list[tuple[str, str]]:
+        with closing(psycopg2.connect(settings.dsn("ost_ingest"))) as connection:
+            return sorted((event.path[9:], event.problem) for event in file_events.events(connection))
+
+    note("a.fit", "missing")
+    note("a.fit", "unreadable")
+    note("b.fit", "changed")
+    note("deep/c.fit", "missing")
+    away = (run / "deep" / "c.fit").rename(settings.data.with_name("c.fit"))
+    os.utime(run / "b.fit", (1.5e9, 1.5e9))
+    reconcile(settings, is_rehearsal=True)
+    assert len(events()) == 4
+    reconcile(settings)
+    assert events() == [("deep/c.fit", "missing")]
+    away.rename(run / "deep" / "c.fit")
+    ingest([settings.data], settings)
+    assert events() == []
+
+    write_frame(run / "a.fit", TAN | {"EXPTIME": 10.0})
+    note("a.fit", "changed")
+    ingest([settings.data], settings)
+    assert events() == []
