@@ -73,7 +73,7 @@ class Archive:
 
     Attributes:
         settings: of the installation.
-        database: connections of the role ost_web, which becomes adql for every query.
+        database: connections of the role ost_web, which becomes adql for every query, ost_lists for lists.
         jobs_database: further ones for jobs and their queries: neither kind of query waits for the other.
         accounts_database: of the role ost_accounts, for people, projects and what decides over access.
         published: what may be queried.
@@ -107,6 +107,10 @@ class Archive:
     def transaction_settings(self, context: Context) -> dict[str, str]:
         """Return the settings of a transaction that answers a request in a context, within its time."""
         return {"statement_timeout": f"{self.settings.sync_seconds}s", **context.database_settings()}
+
+    def listing_settings(self, context: Context) -> dict[str, str]:
+        """Return the same for a list, whose keys are picked from tables, and whose rows the views show."""
+        return {**self.transaction_settings(context), "role": "ost_lists"}
 
     def close(self) -> None:
         """Give the connections back."""

@@ -135,11 +135,10 @@ def page(archive: Archive, context: Context, filters: Filters, cursor: str | Non
         if name not in COLUMNS:
             raise UsageFault(f"Products cannot be chosen by {name}.", f"Take one of {', '.join(COLUMNS)}.")
     names = [column.name for column in columns(archive)]
-    settings = archive.transaction_settings(context)
     with archive.database.connection() as connection:
         rows = listings.products(
             connection,
-            settings,
+            archive.listing_settings(context),
             names,
             _equal(filters),
             spans=filters.spans,

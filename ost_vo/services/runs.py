@@ -74,13 +74,13 @@ def page(
     Args:
         archive: the open archive.
         context: who asks, in which scope.
-        text: part of the name or the beginning of the night; '' for all.
+        text: part of the name or of the night; '' for all.
         cursor: of the page before; None for the first.
         limit: runs on the page.
         tag, reduction_status: that they have; None for any.
 
     Raises:
-        UsageFault: the limit is none of 1 to 200.
+        UsageFault: the limit is none of 1 to 200; the cursor is none.
         TransientFault: out of time or connections.
     """
     if not 1 <= limit <= MAX_PAGE:
@@ -92,7 +92,7 @@ def page(
     with archive.database.connection() as connection:
         found = runs.page(
             connection,
-            archive.transaction_settings(context),
+            archive.listing_settings(context),
             text=text,
             tag=tag,
             reduction_status=reduction_status,

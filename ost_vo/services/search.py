@@ -17,7 +17,7 @@ from astropy.coordinates import SkyCoord
 from ost_vo.access.context import Context
 from ost_vo.faults import NotFoundFault, UsageFault
 from ost_vo.services.archive import Archive
-from ost_vo.store import listings
+from ost_vo.store import listings, runs
 from ost_vo.vo import adql
 
 # Rows of each kind that are shown.
@@ -28,9 +28,25 @@ _CIRCLE = 360.0  # deg
 _MAX_TEXT = 200
 
 _COLUMNS = (
-    "obs_publisher_did, path, run_name, target_name, dataproduct_type, exposure_type, filter_name, "
-    'instrument_name, t_min, t_exptime, file_size, s_ra, s_dec, s_fov, s_region, "privileges", is_valid'
+    "obs_publisher_did",
+    "path",
+    "run_name",
+    "target_name",
+    "dataproduct_type",
+    "exposure_type",
+    "filter_name",
+    "instrument_name",
+    "t_min",
+    "t_exptime",
+    "file_size",
+    "s_ra",
+    "s_dec",
+    "s_fov",
+    "s_region",
+    "privileges",
+    "is_valid",
 )
+_SELECTED = ", ".join(f'"{name}"' for name in _COLUMNS)
 _TARGET = "target_id, target_name, target_class, s_ra, s_dec, tags, note"
 CALIBRATION_KINDS = ("dark", "bias", "flat")
 _NAMED = ("instrument_name", "filter_name", "readout_mode")
@@ -143,8 +159,15 @@ def query_of_targets(text: str) -> str:
 
 def query_of_calibrations(wanted: Mapping[str, str]) -> str:
     """Return the query in ADQL for calibration frames; faults are those of :func:`calibrations`."""
-    conditions = _calibrating(wanted)
-    return f"SELECT * FROM ost.products WHERE {conditions} ORDER BY t_min DESC"  # noqa: S608 - it is ADQL
+    names, ranges = _calibrating(wanted)
+    conditions = ["is_valid = 1", "missing_since IS NULL"]
+    for column, text in names.items():
+        # As the archive calls it, or as a header does.
+        also = f" OR {_is('header_instrument', text)}" if column == "instrument_name" else ""
+        conditions.append(f"({_is(column, text)}{also})" if also else _is(column, text))
+    conditions += [f"{column} BETWEEN {low!r} AND {high!r}" for column, (low, high) in ranges.items()]
+    where = " AND ".join(conditions)
+    return f"SELECT * FROM ost.products WHERE {where} ORDER BY t_min DESC"  # noqa: S608 - it is ADQL
 
 
 def search(archive: Archive, context: Context, text: str) -> Found:
@@ -164,29 +187,20 @@ def search(archive: Archive, context: Context, text: str) -> Found:
         raise UsageFault(f"A search of more than {_MAX_TEXT} characters.", "Shorten it.")
     if text.startswith("ivo://"):
         return _found(
-            None, [], [], _rows(archive, context, _COLUMNS, "ost.products", _is("obs_publisher_did", text))
+            None, [], [], _rows(archive, context, _SELECTED, "ost.products", _is("obs_publisher_did", text))
         )
     place = cone(text)
     if place is not None:
         return _in_cone(archive, context, place)
     pattern = _pattern(text)
     found_targets = targets(archive, context, text)
-    runs = _rows(
-        archive,
-        context,
-        "run_name, night",
-        "ost.runs",
-        f"LOWER(run_name) LIKE {pattern} OR night LIKE {pattern}",
-        "night DESC",
-    )
+    found_runs = _runs(archive, context, text)
     products: list[dict[str, Any]] = []
     if len(found_targets) == 1:
-        products = _rows(
-            archive, context, _COLUMNS, "ost.products", _is("target_name", found_targets[0]["target_name"])
-        )
-    elif _FILE.search(text) or not (found_targets or runs):
-        products = _rows(archive, context, _COLUMNS, "ost.products", f"LOWER(path) LIKE {pattern}")
-    return _found(None, found_targets, [row["run_name"] for row in runs], products)
+        products = _of_target(archive, context, found_targets[0]["target_name"])
+    elif _FILE.search(text) or not (found_targets or found_runs):
+        products = _rows(archive, context, _SELECTED, "ost.products", f"LOWER(path) LIKE {pattern}")
+    return _found(None, found_targets, found_runs, products)
 
 
 def targets(archive: Archive, context: Context, text: str) -> list[dict[str, Any]]:
@@ -216,7 +230,7 @@ def target(archive: Archive, context: Context, name: str) -> tuple[dict[str, Any
     found = _rows(archive, context, _TARGET, "ost.targets", _is("target_name", name))
     if not found:
         raise NotFoundFault(f"There is no target {name}.", "Look at the list of targets.")
-    return found[0], _rows(archive, context, _COLUMNS, "ost.products", _is("target_name", name), "t_min")
+    return found[0], _of_target(archive, context, name)
 
 
 def in_field(archive: Archive, context: Context, identifier: str) -> list[dict[str, Any]]:
@@ -243,26 +257,24 @@ def calibrations(archive: Archive, context: Context, wanted: Mapping[str, str]) 
         UsageFault: what should be a number is none, or the kind is no calibration.
         TransientFault: out of time or connections.
     """
-    return _rows(archive, context, _COLUMNS, "ost.products", _calibrating(wanted), "t_min DESC")
+    names, ranges = _calibrating(wanted)
+    with archive.database.connection() as connection:
+        settings = archive.listing_settings(context)
+        return listings.calibrations(connection, settings, _COLUMNS, names, ranges, MAX_FOUND + 1)
 
 
-def _calibrating(wanted: Mapping[str, str]) -> str:
+def _calibrating(wanted: Mapping[str, str]) -> tuple[dict[str, str], dict[str, tuple[float, float]]]:
+    """Return what calibration frames must have: columns to texts, and columns to least and greatest."""
     kind = wanted.get("exposure_type", "dark")
     if kind not in CALIBRATION_KINDS:
         raise UsageFault(f"{kind!r} is no kind of calibration frame.", "Take bias, dark or flat.")
-    conditions = [_is("exposure_type", kind), "is_valid = 1", "missing_since IS NULL"]
-    conditions += [
-        _fits(column, text) for column in CALIBRATION_VALUES if (text := wanted.get(column, "").strip())
-    ]
-    return " AND ".join(conditions)
+    given = {column: text for column in CALIBRATION_VALUES if (text := wanted.get(column, "").strip())}
+    names = {column: text for column, text in given.items() if column in _NAMED}
+    ranges = {column: _range(column, text) for column, text in given.items() if column not in _NAMED}
+    return {"exposure_type": kind, **names}, ranges
 
 
-def _fits(column: str, text: str) -> str:
-    if column == "instrument_name":
-        # As the archive calls it, or as a header does.
-        return f"({_is(column, text)} OR {_is('header_instrument', text)})"
-    if column in _NAMED:
-        return _is(column, text)
+def _range(column: str, text: str) -> tuple[float, float]:
     try:
         number = float(text)
     except ValueError:
@@ -270,12 +282,23 @@ def _fits(column: str, text: str) -> str:
     if not math.isfinite(number):
         raise UsageFault(f"{column} is {text!r}, which is no number.", "Write it as in -10.5.")
     margin = {"t_exptime": abs(number) * _EXPOSURE_MARGIN, "ccd_temperature": _KELVIN}.get(column, 0.0)
-    return f"{column} BETWEEN {number - margin!r} AND {number + margin!r}"
+    return number - margin, number + margin
+
+
+def _of_target(archive: Archive, context: Context, name: str) -> list[dict[str, Any]]:
+    with archive.database.connection() as connection:
+        settings = archive.listing_settings(context)
+        return listings.of_target(connection, settings, _COLUMNS, name, MAX_FOUND + 1)
+
+
+def _runs(archive: Archive, context: Context, text: str) -> list[str]:
+    with archive.database.connection() as connection:
+        return runs.names(connection, archive.listing_settings(context), text, MAX_FOUND + 1)
 
 
 def _in_cone(archive: Archive, context: Context, place: Cone) -> Found:
     inside = _inside(place)
-    products = _rows(archive, context, _COLUMNS, "ost.products", inside)
+    products = _rows(archive, context, _SELECTED, "ost.products", inside)
     return _found(place, _rows(archive, context, _TARGET, "ost.targets", inside), [], products)
 
 

@@ -213,9 +213,7 @@ class _Desk:
         names = [column.name for column in products.columns(self._archive)]
         with self._connections() as connection:
             found = observations.by_identifier(connection, self._settings, identifiers)
-            rows = listings.products(
-                connection, self._settings, names, {_KEY: identifiers}, after=None, limit=len(identifiers)
-            )
+            rows = listings.by_identifier(connection, self._settings, names, identifiers)
         known = {row[_KEY]: row for row in rows}
         chosen = sorted((found[name] for name in found.keys() & known.keys()), key=lambda item: item.path)
         # What was withdrawn between two queries is as what never was.

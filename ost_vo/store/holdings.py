@@ -12,17 +12,21 @@ from ost_vo.store.observations import transaction
 # What files are counted by, in the order of the bits of `grouping`, the last one first.
 GROUPS = ("format", "instrument", "filter", "kind", "calib_level", "position", "month")
 
-# One pass over the products. A night counts for the month in which it began.
+# One pass over the products, and another over what they have in common in a night: a tenth of them at the
+# most, where there are many. A night counts for the month in which it began.
 _COUNTS = f"""
-WITH seen AS (
+WITH alike AS (
     SELECT access_format AS format, instrument_name AS instrument, filter_name AS filter,
         coalesce(exposure_type, dataproduct_type) AS kind, calib_level,
         CASE WHEN exposure_type = 'light' THEN coalesce(position_source, 'none') END AS position,
-        date_trunc('month', timestamp '1858-11-17' + (t_min - 0.5) * interval '1 day')::date AS month,
-        file_size, CASE WHEN exposure_type = 'light' THEN t_exptime END AS light
-    FROM ost.products)
+        floor(t_min - 0.5) AS night, count(*) AS files, sum(file_size) AS size,
+        sum(t_exptime) FILTER (WHERE exposure_type = 'light') AS light
+    FROM ost.products GROUP BY 1, 2, 3, 4, 5, 6, 7),
+seen AS (
+    SELECT alike.*, date_trunc('month', timestamp '1858-11-17' + night * interval '1 day')::date AS month
+    FROM alike)
 SELECT grouping({", ".join(GROUPS)}), format, instrument, filter, kind, calib_level, position, month,
-    count(*), coalesce(sum(file_size), 0)::bigint, coalesce(sum(light), 0)
+    coalesce(sum(files), 0)::bigint, coalesce(sum(size), 0)::bigint, coalesce(sum(light), 0)
 FROM seen GROUP BY GROUPING SETS ((), {", ".join(f"({name})" for name in GROUPS)})
 """  # noqa: S608 - names of our own
 _RUNS_AND_TARGETS = "SELECT (SELECT count(*) FROM ost.runs), (SELECT count(*) FROM ost.targets)"

@@ -1,7 +1,7 @@
 """Rows of ``ost.products`` in pages, and of ``ost.lineage``, as the caller may see them.
 
-What the caller may see is decided by the views, from the settings of the transaction; nothing here
-repeats it.
+What the caller may see is decided by the views, from the settings of the transaction. Where a page's keys
+are picked from a table, the function of the views picks them, and the views show the rows.
 """
 
 from __future__ import annotations
@@ -42,14 +42,32 @@ class Spans:
         return {f"span_{name}": value for name, value in {**spans, "ra": ra, "dec": dec, "r": radius}.items()}
 
 
+# In the terms of the table, p, from which the keys of a page are picked.
 _SPANS = {
-    "begin": "t_max >= %(span_begin)s",
-    "end": "t_min <= %(span_end)s",
-    "shortest": "t_exptime >= %(span_shortest)s",
-    "longest": "t_exptime <= %(span_longest)s",
-    # The types tell the planner which operator it is; their functions are marked LEAKPROOF.
-    "circle": "pos <@ scircle(spoint(radians(%(span_ra)s), radians(%(span_dec)s)), radians(%(span_r)s))",
+    "begin": "p.t_max >= %(span_begin)s",
+    "end": "p.t_min <= %(span_end)s",
+    "shortest": "p.t_exptime >= %(span_shortest)s",
+    "longest": "p.t_exptime <= %(span_longest)s",
+    "circle": "p.pos <@ scircle(spoint(radians(%(span_ra)s), radians(%(span_dec)s)), radians(%(span_r)s))",
 }
+# What the view does not have from a column of the same name.
+_CONDITIONS = {
+    "project": "p.project_id = (SELECT project_id FROM archive.projects WHERE name = %(project)s)",
+    "creator": "p.creator_id = (SELECT user_id FROM archive.users WHERE name = %(creator)s)",
+    "run_name": "p.run_id = (SELECT run_id FROM archive.runs WHERE name = %(run_name)s)",
+    "is_valid": "p.is_valid = (%(is_valid)s = 1)",
+    "data_rights": "CASE WHEN p.privileges >= 4 OR p.release_date <= now() THEN 'public'"
+    " ELSE 'proprietary' END = %(data_rights)s",
+}
+# A view that filters is read as a whole before it is sorted, so the table says which rows come next, by the
+# same filter. The rows are the view's, which decides once more who sees them.
+_PAGE = """
+SELECT {columns} FROM ost.products WHERE obs_publisher_did = ANY (ARRAY(
+    SELECT p.obs_publisher_did FROM archive.products p
+    WHERE context.in_scope(p.privileges, p.release_date, p.project_id, p.creator_id) AND {conditions}
+    ORDER BY {table_order} LIMIT %(limit)s))
+ORDER BY {order}
+"""
 
 
 def products(
@@ -66,7 +84,7 @@ def products(
 
     Args:
         connection: not in autocommit mode.
-        settings: of the transaction: the context, the role, the time limit.
+        settings: of the transaction: the context, the role ost_lists, the time limit.
         columns: those to return.
         equal: column to the value that it must have, or to a list of such values.
         spans: where values must lie; None for anywhere.
@@ -77,20 +95,93 @@ def products(
         TransientFault: out of time; the database is going down.
     """
     spans = spans or Spans()
-    conditions: list[sql.Composable] = [_condition(column, value) for column, value in equal.items()]
+    conditions = [_condition(column, value) for column, value in equal.items()]
     conditions += [sql.SQL(text) for name, text in _SPANS.items() if getattr(spans, name) is not None]
     if after is not None:
-        conditions.append(sql.SQL("{} > %(after)s").format(sql.Identifier(_KEY)))
-    # In two steps: a barrier view is sorted as a whole, and identifiers alone are sorted ten times as fast.
-    chosen = sql.SQL(
-        "SELECT {key} FROM ost.products WHERE {conditions} ORDER BY {key} LIMIT %(limit)s"
-    ).format(key=sql.Identifier(_KEY), conditions=sql.SQL(" AND ").join(conditions or [sql.SQL("true")]))
-    rows = sql.SQL("SELECT {columns} FROM ost.products WHERE {key} = ANY (%s) ORDER BY {key}").format(
-        key=sql.Identifier(_KEY), columns=sql.SQL(", ").join(map(sql.Identifier, columns))
+        conditions.append(sql.SQL("p.obs_publisher_did > %(after)s"))
+    values = {**equal, **spans.values(), "after": after, "limit": limit}
+    return _page(connection, settings, columns, conditions, "{}obs_publisher_did", values)
+
+
+def of_target(
+    connection: Connection, settings: Mapping[str, str], columns: Sequence[str], target: str, limit: int
+) -> list[dict[str, Any]]:
+    """Return the first rows of the products of a target by their times, those without one last.
+
+    Other arguments and faults are those of :func:`products`.
+    """
+    conditions = [_condition("target_name", target)]
+    values = {"target_name": target, "limit": limit}
+    return _page(connection, settings, columns, conditions, "{0}t_min, {0}obs_publisher_did", values)
+
+
+def calibrations(
+    connection: Connection,
+    settings: Mapping[str, str],
+    columns: Sequence[str],
+    names: Mapping[str, str],
+    ranges: Mapping[str, tuple[float, float]],
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Return the latest calibration frames that are valid and there; those without a time come last.
+
+    Args:
+        connection, settings, columns, limit: as for :func:`products`.
+        names: column to the text that it must have, exposure_type among them; the instrument is as the
+            archive calls it, or as a header does.
+        ranges: column to the least and the greatest value.
+    """
+    conditions: list[sql.Composable] = [sql.SQL("p.is_valid AND p.missing_since IS NULL")]
+    values: dict[str, object] = {**names, "limit": limit}
+    for column in names:
+        condition: sql.Composable = _condition(column, "")
+        if column == "instrument_name":
+            condition = sql.SQL("({} OR p.header_instrument = %(instrument_name)s)").format(condition)
+        conditions.append(condition)
+    for column, (least, greatest) in ranges.items():
+        low, high = f"{column}_low", f"{column}_high"
+        conditions.append(
+            sql.SQL("p.{} BETWEEN {} AND {}").format(
+                sql.Identifier(column), sql.Placeholder(low), sql.Placeholder(high)
+            )
+        )
+        values |= {low: least, high: greatest}
+    order = "{0}t_min DESC NULLS LAST, {0}obs_publisher_did"
+    return _page(connection, settings, columns, conditions, order, values)
+
+
+def by_identifier(
+    connection: Connection, settings: Mapping[str, str], columns: Sequence[str], identifiers: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return the rows of ``ost.products`` with the given identifiers; those not visible are left out.
+
+    Other arguments and faults are those of :func:`products`.
+    """
+    statement = sql.SQL("SELECT {columns} FROM ost.products WHERE {key} = ANY (%s) ORDER BY {key}").format(
+        columns=_names(columns), key=sql.Identifier(_KEY)
     )
     with transaction(connection, settings) as cursor:
-        cursor.execute(chosen, {**equal, **spans.values(), "after": after, "limit": limit})
-        cursor.execute(rows, ([row[0] for row in cursor.fetchall()],))
+        cursor.execute(statement, (list(identifiers),))
+        return [dict(zip(columns, map(_in_utc, row), strict=True)) for row in cursor.fetchall()]
+
+
+def _page(
+    connection: Connection,
+    settings: Mapping[str, str],
+    columns: Sequence[str],
+    conditions: Sequence[sql.Composable],
+    order: str,
+    values: Mapping[str, object],
+) -> list[dict[str, Any]]:
+    """Return a page; the order has a place for the name of the table before each column."""
+    statement = sql.SQL(_PAGE).format(
+        columns=_names(columns),
+        conditions=sql.SQL(" AND ").join(conditions or [sql.SQL("true")]),
+        table_order=sql.SQL(order.format("p.")),
+        order=sql.SQL(order.format("")),
+    )
+    with transaction(connection, settings) as cursor:
+        cursor.execute(statement, values)
         return [dict(zip(columns, map(_in_utc, row), strict=True)) for row in cursor.fetchall()]
 
 
@@ -185,8 +276,14 @@ def rows(
         return [dict(zip(columns, map(_in_utc, row), strict=True)) for row in cursor.fetchall()]
 
 
-def _condition(column: str, value: object) -> sql.Composed:
-    form = "{} = ANY ({})" if isinstance(value, list) else "{} = {}"
+def _names(columns: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, columns))
+
+
+def _condition(column: str, value: object) -> sql.Composable:
+    if column in _CONDITIONS:
+        return sql.SQL(_CONDITIONS[column])
+    form = "p.{} = ANY ({})" if isinstance(value, list) else "p.{} = {}"
     return sql.SQL(form).format(sql.Identifier(column), sql.Placeholder(column))
 
 

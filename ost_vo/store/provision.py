@@ -8,7 +8,8 @@ from psycopg2.extensions import connection as Connection
 
 # None of these owns the archive but ost_owner. Only ost_ingest writes products; ost_accounts changes who may
 # see them, and is the only one that reads the hashes of passwords and tokens. The adql role logs in because
-# DaCHS queries as it; the service becomes it for every query.
+# DaCHS queries as it; the service becomes it for every query, and ost_lists for the lists of its pages: what
+# adql reads, and the tables from which the keys of a page are picked in their order.
 ROLES = {
     "ost_owner": "LOGIN",
     "ost_ingest": "LOGIN",
@@ -16,6 +17,7 @@ ROLES = {
     "ost_publisher": "LOGIN CREATEROLE",
     "ost_dachs": "LOGIN",
     "adql": "LOGIN",
+    "ost_lists": "NOLOGIN",
     "ost_web": "LOGIN NOINHERIT",
 }
 
@@ -107,7 +109,8 @@ def _create_roles(cursor: psycopg2.extensions.cursor, database: str) -> None:
                 sql.Identifier(role), sql.Literal(f"{seconds}s")
             )
         )
-    cursor.execute("GRANT adql TO ost_web")
+    cursor.execute("GRANT adql TO ost_lists")
+    cursor.execute("GRANT adql, ost_lists TO ost_web")
     name = sql.Identifier(database)
     cursor.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO ost_publisher").format(name))
     cursor.execute(sql.SQL("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC").format(name))

@@ -1,34 +1,47 @@
 """Runs, the directories right below the data root, as the caller may see them.
 
-What the caller may see is decided by the views, from the settings of the transaction; nothing here
-repeats it.
+What the caller may see is decided by the views, from the settings of the transaction.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 
 from ost_vo.store.observations import transaction
 
-_PAGE = """
-SELECT run_name, night, project, reduction_status, photometry, spectroscopy, tags, note FROM ost.runs
-WHERE (%(night)s IS NULL OR (coalesce(night, ''), run_name) < (%(night)s, %(run)s))
-    AND (%(text)s = '' OR strpos(lower(run_name), lower(%(text)s)) > 0 OR starts_with(night, %(text)s))
-    AND (%(tag)s IS NULL OR %(tag)s = ANY (string_to_array(tags, ',')))
-    AND (%(reduction_status)s IS NULL OR reduction_status = %(reduction_status)s)
-ORDER BY coalesce(night, '') DESC, run_name DESC LIMIT %(limit)s
+# Which runs come next, and whether any file of theirs is visible, is asked of the tables: a view that filters
+# is read as a whole before it is sorted. The rows are the view's, which decides once more who sees them.
+_NEXT = """
+SELECT r.name FROM archive.runs r
+WHERE (%(run)s::text IS NULL OR r.night < %(night)s::date OR (%(night)s::date IS NOT NULL AND r.night IS NULL)
+        OR (r.night IS NOT DISTINCT FROM %(night)s::date AND r.name < %(run)s))
+    AND (%(text)s = '' OR strpos(lower(r.name), lower(%(text)s)) > 0 OR strpos(r.night::text, %(text)s) > 0)
+    AND (%(tag)s::text IS NULL OR EXISTS (SELECT FROM archive.run_tags l JOIN archive.tags g USING (tag_id)
+        WHERE l.run_id = r.run_id AND g.name = %(tag)s))
+    AND (%(reduction_status)s::text IS NULL OR r.reduction_status = %(reduction_status)s)
+    AND EXISTS (SELECT FROM archive.products p WHERE p.run_id = r.run_id
+        AND context.in_scope(p.privileges, p.release_date, p.project_id, p.creator_id))
+ORDER BY r.night DESC NULLS LAST, r.name DESC LIMIT %(limit)s
 """
+_NAMES = f"""
+SELECT run_name FROM ost.runs WHERE run_name = ANY (ARRAY({_NEXT}))
+ORDER BY coalesce(night, '') DESC, run_name DESC
+"""  # noqa: S608 - a statement of our own
+_PAGE = f"""
+SELECT run_name, night, project, reduction_status, photometry, spectroscopy, tags, note FROM ost.runs
+WHERE run_name = ANY (ARRAY({_NEXT})) ORDER BY coalesce(night, '') DESC, run_name DESC
+"""  # noqa: S608 - a statement of our own
+# A run has few targets and instruments: their files are counted together, and the counts are added up here.
 _SUMMARIES = """
-SELECT run_name, count(*), sum(file_size)::bigint, min(t_min), max(t_max),
-    coalesce(sum(t_exptime) FILTER (WHERE exposure_type = 'light'), 0),
-    coalesce(array_agg(DISTINCT target_name) FILTER (WHERE target_name IS NOT NULL), '{}'),
-    coalesce(array_agg(DISTINCT instrument_name) FILTER (WHERE instrument_name IS NOT NULL), '{}')
-FROM ost.products WHERE run_name = ANY (%s) GROUP BY run_name
+SELECT run_name, target_name, instrument_name, count(*), sum(file_size)::bigint, min(t_min), max(t_max),
+    coalesce(sum(t_exptime) FILTER (WHERE exposure_type = 'light'), 0)
+FROM ost.products WHERE run_name = ANY (%s) GROUP BY run_name, target_name, instrument_name
 """
 _ONE = """
 SELECT run_name, night, project, reduction_status, photometry, spectroscopy, tags, note
@@ -86,24 +99,32 @@ def page(
 
     Args:
         connection: not in autocommit mode.
-        settings: of the transaction: the context, the role, the time limit.
-        text: part of the name, or the beginning of the night; '' for all.
+        settings: of the transaction: the context, the role ost_lists, the time limit.
+        text: part of the name or of the night; '' for all.
         tag, reduction_status: that they have; None for any.
         after: night ('' for none) and name of the run that the rows follow.
         limit: the most rows to return.
 
     Raises:
+        UsageFault: the night is no date.
         TransientFault: out of time; the database is going down.
     """
     night, run = after or (None, None)
+    wanted = {"text": text, "tag": tag, "reduction_status": reduction_status, "limit": limit}
     with transaction(connection, settings) as cursor:
-        wanted = {"text": text, "tag": tag, "reduction_status": reduction_status}
-        cursor.execute(_PAGE, {**wanted, "night": night, "run": run, "limit": limit})
+        cursor.execute(_PAGE, {**wanted, "night": night or None, "run": run})
         found = cursor.fetchall()
-        cursor.execute(_SUMMARIES, ([row[0] for row in found],))
-        summaries = {row[0]: row[1:] for row in cursor.fetchall()}
+        summaries = _summaries(cursor, [row[0] for row in found])
     # A run may have lost its last visible file between the two statements.
     return [_run(row, summaries[row[0]]) for row in found if row[0] in summaries]
+
+
+def names(connection: Connection, settings: Mapping[str, str], text: str, limit: int) -> list[str]:
+    """Return the names of the runs with a text in name or night; arguments and faults as for :func:`page`."""
+    wanted = {"text": text, "tag": None, "reduction_status": None, "night": None, "run": None, "limit": limit}
+    with transaction(connection, settings) as cursor:
+        cursor.execute(_NAMES, wanted)
+        return [row[0] for row in cursor.fetchall()]
 
 
 def one(connection: Connection, settings: Mapping[str, str], name: str) -> Run | None:
@@ -114,9 +135,8 @@ def one(connection: Connection, settings: Mapping[str, str], name: str) -> Run |
     with transaction(connection, settings) as cursor:
         cursor.execute(_ONE, (name,))
         found = cursor.fetchone()
-        cursor.execute(_SUMMARIES, ([name],))
-        summary = cursor.fetchone()
-    return _run(found, summary[1:]) if found and summary else None
+        summary = _summaries(cursor, [name]).get(name)
+    return _run(found, summary) if found and summary else None
 
 
 def files(
@@ -153,8 +173,54 @@ def files(
         return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
 
-def _run(row: tuple[Any, ...], summary: tuple[Any, ...]) -> Run:
-    reduction_status, photometry, spectroscopy, tags, note = row[3:]
-    named = tags.split(",") if tags else []
-    values = (*row[:3], *summary, reduction_status, bool(photometry), bool(spectroscopy), named, note)
-    return Run(*values)
+@dataclass(slots=True)
+class _Summary:
+    """What the files of a run come to; attributes are those of :class:`Run`."""
+
+    files: int = 0
+    size: int = 0
+    t_min: float | None = None
+    t_max: float | None = None
+    light_seconds: float = 0.0
+    targets: set[str] = field(default_factory=set)
+    instruments: set[str] = field(default_factory=set)
+
+    def add(self, target: str | None, instrument: str | None, *numbers: Any) -> None:
+        """Add the files of a target and an instrument."""
+        files, size, t_min, t_max, light_seconds = numbers
+        self.files += files
+        self.size += size
+        self.t_min = min((t for t in (self.t_min, t_min) if t is not None), default=None)
+        self.t_max = max((t for t in (self.t_max, t_max) if t is not None), default=None)
+        self.light_seconds += light_seconds
+        self.targets |= {target} if target is not None else set()
+        self.instruments |= {instrument} if instrument is not None else set()
+
+
+def _summaries(cursor: Cursor, runs: list[str]) -> dict[str, _Summary]:
+    cursor.execute(_SUMMARIES, (runs,))
+    found: dict[str, _Summary] = {}
+    for run, *counted in cursor.fetchall():
+        found.setdefault(run, _Summary()).add(*counted)
+    return found
+
+
+def _run(row: tuple[Any, ...], summary: _Summary) -> Run:
+    name, night, project, reduction_status, photometry, spectroscopy, tags, note = row
+    return Run(
+        name=name,
+        night=night,
+        project=project,
+        files=summary.files,
+        size=summary.size,
+        t_min=summary.t_min,
+        t_max=summary.t_max,
+        light_seconds=summary.light_seconds,
+        targets=sorted(summary.targets),
+        instruments=sorted(summary.instruments),
+        reduction_status=reduction_status,
+        photometry=bool(photometry),
+        spectroscopy=bool(spectroscopy),
+        tags=tags.split(",") if tags else [],
+        note=note,
+    )

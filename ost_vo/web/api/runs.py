@@ -27,7 +27,7 @@ ReductionStatus = Literal["not", "partly", "fully", "error"]
 class RunQuery(Scoped):
     """Which runs to list."""
 
-    text: Text = Field("", description="Part of the name, or the beginning of the night (YYYY-MM-DD).")
+    text: Text = Field("", description="Part of the name, or of the night (YYYY-MM-DD).")
     tag: TagName | None = Field(None, description="Those that have it.")
     reduction_status: ReductionStatus | None = Field(None, description="Those in that state of reduction.")
     limit: int = Field(50, ge=1, le=runs.MAX_PAGE, description="Runs on a page.")
