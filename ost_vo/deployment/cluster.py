@@ -19,7 +19,7 @@ BINARIES = Path("/usr/lib/postgresql/15/bin")
 CONFIGURATION = Path(__file__).resolve().parents[2] / "etc" / "postgresql" / "ost_vo.conf"
 DATABASE = "ost_vo"
 SUPERUSER = "postgres"
-START_SECONDS = 60
+START_SECONDS = 180
 
 
 def directory(settings: Settings) -> Path:

@@ -18,7 +18,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from ost_vo.faults import FatalFault
 
-START_SECONDS = 60
+START_SECONDS = 180
 STOP_SECONDS = 30
 
 

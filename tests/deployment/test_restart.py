@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ import pytest
 import requests
 
 from ost_vo.deployment.archive import Archive
+from ost_vo.web.serving import LATE_SECONDS
 from tests.conftest import Service
 
 WAIT_SECONDS = 120
@@ -88,6 +90,8 @@ class Load:
     kept: int = 0
     # Answers on the kept connection that called themselves the last ones there.
     last: int = 0
+    # The longest time between an answer there and the next request [s].
+    pause: float = 0
     failures: list[str] = field(default_factory=list)
 
     def __enter__(self) -> Load:
@@ -104,7 +108,10 @@ class Load:
     def _ask(self, kept: bool) -> None:
         with requests.Session() as session:
             session.headers["Connection"] = "keep-alive" if kept else "close"
+            ended = time.monotonic()
             while not self.stopping.is_set():
+                if kept:
+                    self.pause = max(self.pause, time.monotonic() - ended)
                 try:
                     answer = session.get(f"{self.url}/tap/sync", params=QUERY, timeout=WAIT_SECONDS)
                     if answer.status_code != 200 or not answer.text.endswith("\n"):
@@ -112,6 +119,7 @@ class Load:
                     self.last += kept and answer.headers.get("Connection") == "close"
                 except requests.RequestException as error:
                     self.failures.append(str(error))
+                ended = time.monotonic()
                 self.answered += 1
                 self.kept += kept
 
@@ -126,8 +134,9 @@ def test_processes_are_replaced_without_a_failed_request(served: Served) -> None
         done, kept = load.answered, load.kept
         until(lambda: load.kept > kept + 1 and load.answered > done + 20)
     assert load.failures == []
-    # Who is told that the connection ends sends nothing into its end.
-    assert load.last == 1
+    # Who is told that the connection ends sends nothing into its end. A client that a busy machine has kept
+    # from asking for so long has been left without a word.
+    assert load.last == 1 or (load.last == 0 and load.pause > LATE_SECONDS / 2)
     # The counts of all processes are in what any of them shows. An answer is counted once it has been sent.
     until(lambda: served.counted() >= load.answered)
 
