@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -229,7 +230,7 @@ def old_download(world: World, caller: str, scope: Scope) -> set[str]:
     token = {"X-Download-Token": made["job_token"]} if "job_token" in made else {}
     url = f"{jobs}/{made['job_id']}"
     while session.get(f"{url}/status", headers=token, timeout=60).json()["status"] in ("queued", "running"):
-        continue
+        time.sleep(0.02)
     archive = session.get(f"{url}/download", headers=token, timeout=60).content
     files = zipfile.ZipFile(io.BytesIO(archive)).namelist()
     assert {name for name in NAMES if any(file.endswith(f"/{name}.fits") for file in files)} == seen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 import zipfile
 
 import pytest
@@ -39,6 +40,7 @@ class OldClient:
             assert answer.keys() == PROGRESS
             if answer["status"] not in ("queued", "running"):
                 return answer
+            time.sleep(0.02)
 
 
 @pytest.fixture
