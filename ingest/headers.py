@@ -7,6 +7,7 @@ from functools import cached_property
 from math import prod
 from typing import NamedTuple
 
+import numpy as np
 from astropy.io import fits
 
 from ingest.stream import Stream, Unreadable
@@ -18,6 +19,9 @@ MAX_UNIT_BYTES = 2 << 20  # of one header: 26,000 cards
 MAX_HEADER_BYTES = 8 << 20  # of all units together: astropy needs a second for so many cards
 MAX_UNITS = 1000
 MAX_STORED_CHARACTERS = 1 << 20  # header text that the archive keeps of one product
+_LONG_BYTES = 10 * BLOCK_BYTES  # of a header that is parsed only when it is needed
+_COMMENTS = (b"HISTORY ", b"COMMENT ", b" " * 8)  # FITS 4.0, section 4.4.2.4
+_MOST_AXES = 999  # FITS 4.0, section 4.4.1.1
 _BITPIX = (8, 16, 32, 64, -32, -64)
 # FITS 4.0, section 3.2: header bytes are ASCII 32 to 126. One byte stays one character, so cards keep
 # their columns.
@@ -38,14 +42,26 @@ class Unit:
     Attributes:
         index: its number, the primary one is 0.
         cards: the header's characters, 80 a card, up to and without END.
-        header: the parsed header; a tile-compressed image has the header of the image it holds.
+        parsed: the header, where it need not be parsed any more.
         data_bytes: size of its data, without padding.
     """
 
     index: int
     cards: str
-    header: fits.Header
+    parsed: fits.Header | None
     data_bytes: int
+
+    @cached_property
+    def header(self) -> fits.Header:
+        """The header without comments and history; that of the image which a tile-compressed one holds.
+
+        Raises:
+            Unreadable: the axes of a tile-compressed image make no sense.
+        """
+        if self.parsed is not None:
+            return self.parsed
+        header = fits.Header.fromstring(_with_values(self.cards))
+        return _of_image(header) if _is_compressed_image(header) else header
 
     @cached_property
     def is_table(self) -> bool:
@@ -95,8 +111,8 @@ def read_units(stream: Stream, size: int) -> tuple[list[Unit], list[Remark]]:
     left = MAX_HEADER_BYTES
     while (raw := _read_header(stream, len(units), remarks, left)) is not None:
         left -= -(-len(raw) // BLOCK_BYTES) * BLOCK_BYTES
-        unit = _unit(len(units), raw, remarks)
-        _pass_over_data(stream, unit, size, remarks)
+        unit = _unit(len(units), raw, stream, size, remarks)
+        _pass_over_data(stream, unit, remarks)
         units.append(unit)
         if len(units) == MAX_UNITS:
             remarks.append(Remark("XTENSION", f"More than {MAX_UNITS} header units: the rest is not read."))
@@ -166,15 +182,49 @@ def _end_of(block: bytes) -> int | None:
     return None
 
 
-def _unit(index: int, raw: bytes, remarks: list[Remark]) -> Unit:
+def _unit(index: int, raw: bytes, stream: Stream, size: int, remarks: list[Remark]) -> Unit:
     cards = raw.translate(_PRINTABLE)
     if raw != cards:
         reason = f"The header of HDU {index} has bytes that FITS does not allow, kept as '?'."
         remarks.append(Remark("XTENSION" if index else "SIMPLE", reason))
     text = cards.decode("ascii")
-    header = fits.Header.fromstring(text)
-    size = _data_bytes(header, index)
-    return Unit(index, text, _of_image(header) if _is_compressed_image(header) else header, size)
+    unit = _long_unit(index, text) if len(text) > _LONG_BYTES else None
+    if unit is None:
+        header = fits.Header.fromstring(_with_values(text))
+        image = _of_image(header) if _is_compressed_image(header) else header
+        unit = Unit(index, text, image, _data_bytes(header, index))
+    if not stream.is_packed and unit.data_bytes > size:
+        raise Unreadable(_truncated(unit, f"the whole file has {size}"))
+    return unit
+
+
+def _long_unit(index: int, text: str) -> Unit | None:
+    """Return a unit whose header is not parsed yet, as astropy takes its time over many cards.
+
+    How much data there are stands at the beginning (FITS 4.0, section 4.4.1): a bad file is read no further.
+    None where that is not all, as for random groups, which say what they are further on.
+
+    Raises:
+        Unreadable: the beginning is none of a header.
+    """
+    beginning = fits.Header.fromstring(text[:BLOCK_BYTES])
+    if index == 0 and value_of(beginning, "NAXIS1") == 0:
+        return None
+    axes = value_of(beginning, "NAXIS")
+    count = min(axes, _MOST_AXES) if isinstance(axes, int) else 0
+    needed = ["BITPIX", "NAXIS", *(f"NAXIS{n}" for n in range(1, count + 1))]
+    if index:
+        needed += ["PCOUNT", "GCOUNT"]
+    is_whole = "BITPIX" not in beginning or all(keyword in beginning for keyword in needed)
+    return Unit(index, text, None, _data_bytes(beginning, index)) if is_whole else None
+
+
+def _with_values(cards: str) -> str:
+    """Return the cards without comments: stacks have thousands of lines of history, read elsewhere."""
+    rows = np.frombuffer(cards.ljust(-(-len(cards) // CARD_BYTES) * CARD_BYTES).encode("ascii"), "u1")
+    rows = rows.reshape(-1, CARD_BYTES)
+    keywords = np.ascontiguousarray(rows[:, :8]).view("S8").ravel()
+    return rows[~np.isin(keywords, _COMMENTS)].tobytes().decode("ascii")
 
 
 def _data_bytes(header: fits.Header, index: int) -> int:
@@ -206,9 +256,7 @@ def _integer(header: fits.Header, keyword: str, index: int, default: int | None)
     return value
 
 
-def _pass_over_data(stream: Stream, unit: Unit, size: int, remarks: list[Remark]) -> None:
-    if not stream.is_packed and unit.data_bytes > size:
-        raise Unreadable(_truncated(unit, f"the whole file has {size}"))
+def _pass_over_data(stream: Stream, unit: Unit, remarks: list[Remark]) -> None:
     passed = stream.skip(unit.data_bytes)
     if passed < unit.data_bytes:
         raise Unreadable(_truncated(unit, f"only {passed} are there"))

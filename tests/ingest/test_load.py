@@ -15,11 +15,13 @@ import pytest
 from astropy.io import fits
 
 from ingest import discovery
+from ingest.headers import read_units
 from ingest.load import Outcome, Report, count, ingest
+from ingest.stream import Stream, Unreadable
 from ost_vo.faults import TransientFault, UsageFault
 from ost_vo.settings import Settings
 from ost_vo.store.quarantine import entries
-from tests.ingest.frames import TAN, rows, write_frame
+from tests.ingest.frames import TAN, description, rows, write_frame
 
 LIGHT = TAN | {"IMAGETYP": "Light Frame", "OBJECT": "M31", "FILTER": "V", "DATE-OBS": "2022-01-01T00:00:00"}
 GIB = 1 << 30
@@ -421,6 +423,50 @@ def test_many_headers_are_bounded_together(settings: Settings, monkeypatch: pyte
     monkeypatch.setattr("ingest.headers.MAX_UNIT_BYTES", 2 * 2880)
     path.write_bytes(first.replace("END", "   ").encode().ljust(3 * 2880) + b"END".ljust(2880))
     assert "no END card within" in only_reason(settings)
+
+
+def card(keyword: str, value: object) -> str:
+    return f"{keyword:8}= {value:>20}".ljust(80)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "reason"),
+    [
+        ({"BITPIX": 7, "NAXIS": 0}, "BITPIX of HDU 0 is 7"),
+        ({"NAXIS": 0}, "BITPIX of HDU 0 is missing"),
+        ({"BITPIX": 8, "NAXIS": 2, "NAXIS1": 30_000, "NAXIS2": 30_000}, "Truncated: the data of HDU 0"),
+        ({"BITPIX": 8, "NAXIS": 0}, "No data: its only header unit"),
+    ],
+)
+def test_bad_file_is_not_read_further_than_it_is_bad(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beginning: dict[str, int], reason: str
+) -> None:
+    numbers = beginning | {f"K{number}": number for number in range(20_000)}
+    cards = [card("SIMPLE", "T"), *(card(*entry) for entry in numbers.items()), f"{'END':80}"]
+    path = tmp_path / "a.fits"
+    path.write_bytes("".join(cards).ljust(560 * 2880).encode())
+    parsed: list[int] = []
+    parse = fits.Header.fromstring
+
+    def count(text: str) -> fits.Header:
+        parsed.append(len(text))
+        return parse(text)
+
+    monkeypatch.setattr(fits.Header, "fromstring", count)
+    with pytest.raises(Unreadable, match=reason):
+        description(path)
+    assert sum(parsed) <= 2880
+
+
+def test_random_groups_may_say_so_far_into_a_header(tmp_path: Path) -> None:
+    numbers = {"BITPIX": 16, "NAXIS": 2, "NAXIS1": 0, "NAXIS2": 5, **{f"K{n}": n for n in range(500)}}
+    cards = [card("SIMPLE", "T"), *(card(*entry) for entry in numbers.items())]
+    cards += [card("GROUPS", "T"), card("PCOUNT", 2), card("GCOUNT", 3), f"{'END':80}"]
+    path = tmp_path / "a.fits"
+    path.write_bytes("".join(cards).ljust(15 * 2880).encode() + bytes(2880))
+    with path.open("rb") as file:
+        units, remarks = read_units(Stream(file), path.stat().st_size)
+    assert ([unit.data_bytes for unit in units], remarks) == ([2 * 3 * (2 + 5)], [])
 
 
 def test_header_of_noise_is_doubted_in_few_words(settings: Settings) -> None:
