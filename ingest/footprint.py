@@ -82,7 +82,8 @@ def footprint(unit: Unit, hdus: fits.HDUList | None) -> tuple[Footprint | None, 
     """
     plain = zenithal(sound_values(unit.header)) if len(unit.shape) == 2 and hdus is None else None
     if plain is not None:
-        found = _of_sky(plain.directions, unit.shape[0], unit.shape[1], is_distorted=False)
+        is_distorted = plain.distortion is not None
+        found = _of_sky(plain.directions, unit.shape[0], unit.shape[1], is_distorted=is_distorted)
         if isinstance(found, Footprint):
             return found, []
     try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -24,6 +24,7 @@ from ost_vo.vo.celestial import Vectors, from_icrs, to_icrs, vectors
 from ost_vo.vo.outlines import Field
 from ost_vo.vo.regions import Region
 from ost_vo.vo.soda import Selection
+from ost_vo.vo.zenithal import Zenithal, zenithal
 
 # Beyond the image by this part of its size, distortions are extrapolations that may turn back.
 _MARGIN = 0.25
@@ -151,6 +152,9 @@ class Image:
                 "Get the whole file.",
             )
         size = (self.shape[axes[0] - 1], self.shape[axes[1] - 1])
+        plain = zenithal(wcscards.sound_values(self._header)) if len(self.shape) == 2 else None
+        if plain is not None:
+            return Field(size, partial(_pixels, plain, size), plain.directions)
         projection = _Projection(wcscards.celestial_wcs(self._header, self.shape), size)
         return Field(size, projection.to_pixel, projection.to_sky)
 
@@ -167,12 +171,29 @@ def cards_in_file(hdu: Any, file: BinaryIO) -> list[bytes]:
     return fitscards.cards_of(os.pread(file.fileno(), where["datLoc"] - where["hdrLoc"], where["hdrLoc"]))
 
 
+def _pixels(plain: Zenithal, size: tuple[int, int], points: Vectors) -> Pixels:
+    """Return the pixels of unit vectors of ICRS, counted from 0."""
+    pixels = plain.pixels(points)
+    if plain.distortion is not None:
+        near = _are_near(pixels, size)
+        exact = plain.distorted(pixels[near])
+        pixels[near] = np.where(np.isfinite(exact), exact, pixels[near])
+    return pixels
+
+
+def _are_near(pixels: Pixels, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Say which pixels are in the image, or not far from it."""
+    sides = np.array(size, float)
+    margin = _MARGIN * sides
+    return np.asarray(((pixels >= -margin) & (pixels <= sides + margin)).all(axis=1))
+
+
 class _Projection:
     """The transformations between pixels of an image, counted from 0, and unit vectors of ICRS."""
 
     def __init__(self, wcs: WCS, size: tuple[int, int]) -> None:
         self._wcs = wcs
-        self._size = np.array(size, float)
+        self._size = size
         self._frame = wcs_to_celestial_frame(wcs)
         self._is_swapped = wcs.wcs.lng == 1
 
@@ -187,8 +208,7 @@ class _Projection:
         world = self._in_order(np.stack([longitude, latitude], axis=1))
         pixels = np.asarray(self._wcs.wcs_world2pix(world, 0))
         if self._wcs.has_distortion:
-            margin = _MARGIN * self._size
-            near = ((pixels >= -margin) & (pixels <= self._size + margin)).all(axis=1)
+            near = _are_near(pixels, self._size)
             if near.any():
                 exact = self._wcs.all_world2pix(world[near], 0, quiet=True)
                 pixels[near] = np.where(np.isfinite(exact), exact, pixels[near])

@@ -36,7 +36,10 @@ FRAMES: list[Cards] = [
     {"EPOCH": 1950.0, "EQUINOX": 2000.0},
 ]
 LEFT_TO_ASTROPY: list[Cards] = [
-    {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP", "A_ORDER": 2, "B_ORDER": 2, "A_2_0": 1e-6},
+    {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP"},
+    {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP", "A_ORDER": 2, "A_2_0": 1e-6},
+    {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP", "A_ORDER": 1, "B_ORDER": 1, "A_1_0": 1e-6},
+    {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN", "A_ORDER": 2, "B_ORDER": 2, "A_2_0": 1e-6},
     {"A_ORDER": 2, "B_ORDER": 2, "A_2_0": 1e-6},
     {"CTYPE1": "RA---TPV", "CTYPE2": "DEC--TPV", "PV1_1": 1.0},
     {"PV2_1": 0.3, "CTYPE1": "RA---SIN", "CTYPE2": "DEC--SIN"},
@@ -106,6 +109,39 @@ def test_directions_are_those_of_astropy() -> None:
         assert np.array_equal(np.isnan(ours), np.isnan(theirs)), cards
         # 1e-12 rad are 0.2 uas.
         assert np.nanmax(np.abs(ours - theirs), initial=0.0) < 1e-12, cards
+
+
+@pytest.mark.parametrize("kind", ["TAN", "SIN"])
+def test_distortions_of_sip_and_back(kind: str) -> None:
+    random = np.random.default_rng(2)
+    for _ in range(50):
+        cards = linear(random) | {
+            "CRPIX1": random.uniform(0, 2000), "CRPIX2": random.uniform(0, 1500),
+            "CTYPE1": f"RA---{kind}-SIP", "CTYPE2": f"DEC--{kind}-SIP", "CRVAL1": random.uniform(0, 360),
+            "CRVAL2": random.uniform(-89, 89), "A_ORDER": 3, "B_ORDER": 2, "AP_ORDER": 2, "BP_ORDER": 2,
+            **{name: random.uniform(-1e-5, 1e-5) for name in ("A_2_0", "A_1_1", "A_0_2", "B_2_0", "B_1_1")},
+            "A_2_1": random.uniform(-1e-9, 1e-9), "B_0_1": 1e-4, "AP_2_0": 1e-3,
+        }  # fmt: skip
+        found = zenithal(sound_values(fits.Header(cards)))
+        assert found is not None, cards
+        ours, theirs = found.directions(PIXELS), by_astropy(cards)
+        assert np.array_equal(np.isnan(ours), np.isnan(theirs)), cards
+        assert np.nanmax(np.abs(ours - theirs), initial=0.0) < 1e-12, cards
+        seen = np.isfinite(ours).all(axis=1)
+        # The iteration ends at 1e-4 pixels.
+        assert np.abs(found.distorted(found.pixels(ours[seen])) - PIXELS[seen]).max(initial=0.0) < 1e-3, cards
+
+
+@pytest.mark.parametrize("kind", ["TAN", "SIN"])
+def test_pixels_are_those_of_astropy_and_none_are_behind_the_sky(kind: str) -> None:
+    cards = PLAIN | {"CTYPE1": f"RA---{kind}", "CTYPE2": f"DEC--{kind}"}
+    found = zenithal(sound_values(fits.Header(cards)))
+    assert found is not None
+    places = np.array([[10.0, 41.0], [10.3, 40.1], [12.0, 44.0], [190.0, -41.0], [100.0, -80.0]])
+    theirs = WCS(fits.Header(cards), fix=False).all_world2pix(places, 0)
+    ours = found.pixels(vectors(*places.T))
+    assert np.array_equal(np.isnan(ours), np.isnan(theirs))
+    assert np.nanmax(np.abs(ours - theirs)) < 1e-8
 
 
 @pytest.mark.parametrize("place", [(0.0, 0.0), (359.9999, -45.0), (77.0, -89.9999), (77.0, 89.9999)])
