@@ -17,14 +17,14 @@ from ost_vo.services.cut_kinds import kind_of
 from ost_vo.services.cutout_links import CutoutDescriptors
 from ost_vo.services.picture_links import picture_links
 from ost_vo.settings import Settings
-from ost_vo.store import observations
+from ost_vo.store import extents, observations
 from ost_vo.store.calibrations import CALIBRATED_WITH
 from ost_vo.store.observations import Product
 from ost_vo.store.relations import DataSet, Relation, data_sets
 from ost_vo.vo import linkrows, votable
 from ost_vo.vo.parameters import Parameters
 from ost_vo.vo.sia import canonical_identifier
-from ost_vo.vo.soda import MEDIA_TYPES, Kind
+from ost_vo.vo.soda import MEDIA_TYPES, Extent, Kind
 from ost_vo.vo.votable import DATALINK_CONTENT_TYPE, Info, ServiceDescriptor
 
 # Identifiers that one request is answered for; more are an overflow (section 2.1.1).
@@ -67,6 +67,19 @@ def product(archive: Archive, identifier: str, context: Context) -> Product:
         TransientFault: out of time or connections.
     """
     found = _products(archive, [identifier], context).get(identifier)
+    if found is None:
+        raise _unknown(identifier)
+    return found
+
+
+def product_and_extent(archive: Archive, identifier: str, context: Context) -> tuple[Product, Extent]:
+    """Return the data product with an identifier and what it covers; faults are those of :func:`product`."""
+    stored = _stored(archive, [identifier]).get(identifier)
+    found = None
+    if stored is not None:
+        settings = archive.transaction_settings(context)
+        with archive.database.connection() as connection:
+            found = extents.product_and_extent(connection, settings, stored)
     if found is None:
         raise _unknown(identifier)
     return found

@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ost_vo.access.context import Context
-from ost_vo.services import files, sources
+from ost_vo.services import datalink, files, sources
 from ost_vo.services.archive import Archive
 from ost_vo.services.cut_pieces import Limits
 from ost_vo.services.sources import Made
-from ost_vo.store.extents import extents
 from ost_vo.store.observations import Product
 from ost_vo.vo import soda
 from ost_vo.vo.parameters import Parameters
-from ost_vo.vo.soda import Extent, Selection
+from ost_vo.vo.soda import Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +40,15 @@ def cutout(archive: Archive, parameters: Parameters, context: Context) -> Answer
     """
     limits = Limits(archive.settings.cutout_bytes, time.monotonic() + archive.settings.sync_seconds)
     request = soda.request(parameters)
-    download = files.open_identifier(archive, request.identifier, context)
+    product, extent = datalink.product_and_extent(archive, request.identifier, context)
+    download = files.opened_as_ingested(archive, product)
     try:
         with sources.opened(download, limits) as source:
-            extent = _extent(archive, download.product, context)
-            lines = history(download.product, request.selection)
+            lines = history(product, request.selection)
             made = source.cut(request.selection, extent, lines, request.media_type)
     finally:
         download.close()
-    return None if made is None else Answer(made, download.product.data_rights == "public")
+    return None if made is None else Answer(made, product.data_rights == "public")
 
 
 def history(product: Product, selection: Selection) -> list[str]:
@@ -59,9 +58,3 @@ def history(product: Product, selection: Selection) -> list[str]:
         f"Cutout of {product.identifier}",
         f"made {made} UTC, parameters: {selection.text or 'none'}",
     ]
-
-
-def _extent(archive: Archive, product: Product, context: Context) -> Extent:
-    settings = archive.transaction_settings(context)
-    with archive.database.connection() as connection:
-        return extents(connection, settings, [product.identifier]).get(product.identifier, Extent())

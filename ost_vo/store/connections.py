@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
@@ -72,8 +73,16 @@ class Database:
 
 
 def _answers(connection: Connection | None) -> bool:
+    """Say whether the server still has a connection that nobody uses.
+
+    It is asked only where there is something to read, as of the end of the connection.
+    """
     if connection is None or connection.closed:
         return False
+    silence = select.poll()
+    silence.register(connection.fileno(), select.POLLIN)
+    if not silence.poll(0):
+        return True
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")

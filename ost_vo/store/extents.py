@@ -7,8 +7,7 @@ from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
-from ost_vo.store.observations import transaction
-from ost_vo.store.prepared import SETTINGS, Prepared
+from ost_vo.store.observations import PRODUCT_COLUMNS, Product, prepared, product
 from ost_vo.vo.soda import Extent
 
 # Columns of ost.products that an extent is made of.
@@ -16,6 +15,10 @@ EXTENT_COLUMNS = ("s_ra", "s_dec", "s_fov", "s_region", "em_min", "em_max", "t_m
 _EXTENTS = (
     f"SELECT obs_publisher_did, {', '.join(EXTENT_COLUMNS)} "  # noqa: S608 - names of our own
     "FROM ost.products WHERE obs_publisher_did = ANY ($1)"
+)
+_PRODUCT = (
+    f"SELECT {', '.join((*PRODUCT_COLUMNS, *EXTENT_COLUMNS))} "  # noqa: S608 - names of our own
+    "FROM ost.products WHERE obs_publisher_did = $1"
 )
 
 
@@ -26,9 +29,22 @@ def extents(
 
     Arguments and faults are those of :func:`ost_vo.store.observations.by_identifier`.
     """
-    with transaction(connection, {**SETTINGS, **settings}) as cursor:
-        rows = Prepared(cursor).rows(_EXTENTS, ["text[]"], list(identifiers))
+    with prepared(connection, settings) as statements:
+        rows = statements.rows(_EXTENTS, ["text[]"], list(identifiers))
         return {row[0]: extent(*row[1:]) for row in rows}
+
+
+def product_and_extent(
+    connection: Connection, settings: Mapping[str, str], identifier: str
+) -> tuple[Product, Extent] | None:
+    """Return a product and what it covers, None where there is none or it is not visible.
+
+    Arguments and faults are those of :func:`ost_vo.store.observations.by_identifier`.
+    """
+    with prepared(connection, settings) as statements:
+        rows = statements.rows(_PRODUCT, ["text"], identifier)
+    width = len(PRODUCT_COLUMNS)
+    return (product(rows[0][:width]), extent(*rows[0][width:])) if rows else None
 
 
 def extent(ra: Any, dec: Any, fov: Any, region: Any, *ranges: Any) -> Extent:

@@ -16,7 +16,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from ost_vo.store.prepared import SETTINGS, Prepared
+from ost_vo.store.prepared import Prepared
 from ost_vo.store.results import fault_of
 from ost_vo.store.transactions import apply
 
@@ -94,8 +94,8 @@ def by_identifier(
     Raises:
         TransientFault: out of time; the database is going down.
     """
-    with transaction(connection, {**SETTINGS, **settings}) as cursor:
-        rows = Prepared(cursor).rows(
+    with prepared(connection, settings) as statements:
+        rows = statements.rows(
             _PRODUCTS + "WHERE obs_publisher_did = ANY ($1)", ["text[]"], list(identifiers)
         )
         return {row[0]: product(row) for row in rows}
@@ -106,8 +106,8 @@ def by_path(connection: Connection, settings: Mapping[str, str], path: str) -> P
 
     Arguments and faults are those of :func:`by_identifier`.
     """
-    with transaction(connection, {**SETTINGS, **settings}) as cursor:
-        rows = Prepared(cursor).rows(_PRODUCTS + "WHERE path = $1", ["text"], path)
+    with prepared(connection, settings) as statements:
+        rows = statements.rows(_PRODUCTS + "WHERE path = $1", ["text"], path)
     return product(rows[0]) if rows else None
 
 
@@ -118,6 +118,16 @@ def transaction(connection: Connection, settings: Mapping[str, str]) -> Iterator
         with connection, connection.cursor() as cursor:
             apply(cursor, settings)
             yield cursor
+    except psycopg2.Error as error:
+        raise fault_of(error) from error
+
+
+@contextmanager
+def prepared(connection: Connection, settings: Mapping[str, str]) -> Iterator[Prepared]:
+    """Do the same as :func:`transaction` for statements that are planned once for a connection."""
+    try:
+        with connection, connection.cursor() as cursor:
+            yield Prepared(cursor, settings)
     except psycopg2.Error as error:
         raise fault_of(error) from error
 

@@ -11,23 +11,27 @@ from typing import Any
 
 from psycopg2.extensions import cursor as Cursor
 
+from ost_vo.store.transactions import setting
+
 # Without it PostgreSQL plans the first executions anew, and later ones where it thinks that pays.
-SETTINGS: Mapping[str, str] = {"plan_cache_mode": "force_generic_plan"}
+_SETTINGS: Mapping[str, str] = {"plan_cache_mode": "force_generic_plan"}
 
 
 class Prepared:
-    """The prepared statements of the server's session that a transaction runs in.
+    """A transaction, and the prepared statements of the server's session that it runs in.
 
     What there is of them is asked of the server in every transaction: behind a pool such as pgbouncer, the
     session may be another one each time.
 
     Args:
-        cursor: of the transaction.
+        cursor: of the transaction, which begins here.
+        settings: of the transaction.
     """
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: Cursor, settings: Mapping[str, str]) -> None:
         self._cursor = cursor
-        self._cursor.execute("SELECT name FROM pg_prepared_statements")
+        begin = setting(cursor, {**_SETTINGS, **settings})
+        self._cursor.execute(f"{begin}; SELECT name FROM pg_prepared_statements")  # noqa: S608 - quoted
         self._names = {row[0] for row in cursor.fetchall()}
 
     def rows(self, statement: str, types: Sequence[str], *values: object) -> list[tuple[Any, ...]]:

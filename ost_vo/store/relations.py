@@ -13,8 +13,7 @@ from psycopg2.extensions import connection as Connection
 
 from ost_vo.store.calibrations import FRAME_COLUMNS, Candidates, Frame
 from ost_vo.store.extents import EXTENT_COLUMNS, extent
-from ost_vo.store.observations import PRODUCT_COLUMNS, Product, product, transaction
-from ost_vo.store.prepared import SETTINGS, Prepared
+from ost_vo.store.observations import PRODUCT_COLUMNS, Product, prepared, product, transaction
 from ost_vo.vo.soda import Extent
 
 # Products from the same progenitors that are named for one.
@@ -91,13 +90,12 @@ def data_sets(
     if not identifiers:
         return {}
     wanted = list(identifiers)
-    with transaction(connection, {**SETTINGS, **settings}) as cursor:
-        prepared = Prepared(cursor)
-        rows = prepared.rows(_DATA_SETS, ["text[]"], wanted)
-        lineage = prepared.rows(_LINEAGE, ["text[]"], wanted)
+    with prepared(connection, settings) as statements:
+        rows = statements.rows(_DATA_SETS, ["text[]"], wanted)
+        lineage = statements.rows(_LINEAGE, ["text[]"], wanted)
         others = {str(other) for _, _, other in lineage}
-        found = prepared.rows(_OTHERS, ["text[]"], list(others)) if others else []
-        candidates = Candidates(prepared, wanted)
+        found = statements.rows(_OTHERS, ["text[]"], list(others)) if others else []
+        candidates = Candidates(statements, wanted)
     first, second = len(PRODUCT_COLUMNS), len(PRODUCT_COLUMNS) + len(EXTENT_COLUMNS)
     sets = {row[0]: DataSet(product(row[:first]), extent(*row[first:second])) for row in rows}
     products = {row[0]: product(row) for row in found}

@@ -73,8 +73,16 @@ def transaction(database: Database, settings: Mapping[str, str]) -> Iterator[Dic
 def apply(cursor: extensions.cursor, settings: Mapping[str, str]) -> None:
     """Set settings for the rest of the transaction, in one statement and in their order."""
     if settings:
-        calls = ", ".join(["set_config(%s, %s, true)"] * len(settings))
-        cursor.execute(f"SELECT {calls}", [text for pair in settings.items() for text in pair])
+        cursor.execute(setting(cursor, settings))
+
+
+def setting(cursor: extensions.cursor, settings: Mapping[str, str]) -> str:
+    """Return the statement that does the same, to be sent together with the one that needs the settings.
+
+    PostgreSQL runs the statements of one text one after another, in one transaction.
+    """
+    calls = ", ".join(["set_config(%s, %s, true)"] * len(settings))
+    return cursor.mogrify(f"SELECT {calls}", [text for pair in settings.items() for text in pair]).decode()
 
 
 def _fault(error: psycopg2.Error) -> Fault:
