@@ -54,9 +54,14 @@ class Published:
         self._refresh()
         return self._keys
 
+    @property
+    def is_known(self) -> bool:
+        """Whether all this is at hand, so that nobody waits for the database."""
+        return bool(self._read_at) and time.monotonic() - self._read_at < PUBLISHED_SECONDS
+
     def _refresh(self) -> None:
         with self._lock:
-            is_known = bool(self._read_at) and time.monotonic() - self._read_at < PUBLISHED_SECONDS
+            is_known = self.is_known
             meters.cache("tap_schema", hit=is_known)
             if is_known:
                 return

@@ -36,7 +36,7 @@ async def query(archive: Archive, parameters: Parameters, context: Context) -> t
     """
     form, media_type = formats.choose(parameters.one("RESPONSEFORMAT"))
     limit = tap.maxrec(archive, parameters)
-    table = await asyncio.to_thread(_obscore, archive)
+    table = _obscore(archive) if archive.published.is_known else await asyncio.to_thread(_obscore, archive)
     conditions = sia.conditions(parameters, datalink.registry_part(archive))
     values, columns = sia.result_columns(table)
     settings = archive.settings

@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from queue import SimpleQueue
 from types import TracebackType
 
 import psycopg2
@@ -27,7 +28,7 @@ from psycopg2 import errorcodes, extensions
 from ost_vo import meters
 from ost_vo.faults import FatalFault, Fault, TransientFault, UsageFault
 from ost_vo.store.clock import Clock
-from ost_vo.store.transactions import apply
+from ost_vo.store.transactions import setting
 from ost_vo.vo.columns import Column
 from ost_vo.vo.encoder import Encoder
 
@@ -42,6 +43,10 @@ CHUNK_BYTES = 128 * 1024
 _SECOND_CHUNK_BYTES = 4 * 1024
 # Chunks that wait for the client at most; with those above, about 1 MB a result.
 _WAITING_CHUNKS = 4
+# Threads that are kept for further results: as many as a process has connections by default.
+_IDLE_THREADS = 16
+# For which the first rows wait for the others, so that a small document is sent at once (s).
+_MOMENT_SECONDS = 0.002
 # How long a close waits for the database to let go (s).
 _CLOSE_SECONDS = 10.0
 # A statement that ends this near to its limit has reached it: the clocks here and there differ a little.
@@ -70,6 +75,32 @@ _DATA_HINT = "Exclude the rows for which it cannot be computed in the WHERE clau
 
 class _ClosedError(Exception):
     """Nobody takes the result any more."""
+
+
+class _Threads:
+    """Threads that wait for the next result: to start one takes longer than a small query does."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[SimpleQueue[Callable[[], None]]] = deque()
+
+    def run(self, work: Callable[[], None]) -> None:
+        """Have a thread do some work at once, which raises nothing."""
+        try:
+            mine = self._waiting.pop()
+        except IndexError:
+            mine = SimpleQueue()
+            threading.Thread(target=self._work, args=(mine,), name="result", daemon=True).start()
+        mine.put(work)
+
+    def _work(self, mine: SimpleQueue[Callable[[], None]]) -> None:
+        while True:
+            mine.get()()
+            if len(self._waiting) >= _IDLE_THREADS:
+                return
+            self._waiting.append(mine)
+
+
+_THREADS = _Threads()
 
 
 class _Channel:
@@ -136,6 +167,20 @@ class _Channel:
         with self._changed:
             return self._next()
 
+    @property
+    def is_filling(self) -> bool:
+        """Whether several chunks wait, of a document that is no small one."""
+        return len(self._chunks) > 1
+
+    def rest(self) -> bytes | None:
+        """Return all chunks that are left if the reader has come to its end without a fault, else None."""
+        with self._changed:
+            if not self._ended or self._fault is not None:
+                return None
+            rest = b"".join(self._chunks)
+            self._chunks.clear()
+            return rest
+
     def _next(self) -> bytes | None:
         if self._chunks:
             self._changed.notify_all()
@@ -186,7 +231,15 @@ class _Reader:
         self._waited = 0.0
         self._waits_since: float | None = None
         self._expired = False
-        self.thread = threading.Thread(target=self._run, name="result", daemon=True)
+        self._done = threading.Event()
+
+    def start(self) -> None:
+        """Run the query in a thread of its own."""
+        _THREADS.run(self._run)
+
+    def join(self, seconds: float) -> None:
+        """Wait for so long until the query has ended and its connection has been given back."""
+        self._done.wait(seconds)
 
     def cancel(self) -> None:
         """Stop the query and drop its result; harmless when it has ended."""
@@ -231,6 +284,7 @@ class _Reader:
             self.fault = FatalFault("The archive failed to produce the result.")
         self._finish()
         meters.ROWS.inc(self._encoder.rows)
+        self._done.set()
 
     def _read(self, connection: extensions.connection) -> None:
         try:
@@ -238,12 +292,13 @@ class _Reader:
                 self._admit(connection)
                 if self._before is not None:
                     self._before(cursor)
-                _apply(cursor, self._settings)
+                settings = _setting(cursor, self._settings)
                 self._since = time.monotonic()
                 if self._work_seconds is not None:
                     _CLOCK.watch(self)
                 # COPY takes no bind parameters; the statement is generated from a syntax tree.
-                cursor.copy_expert(f"COPY ({self._sql}) TO STDOUT ({self._encoder.copy_options})", self)
+                copy = f"COPY ({self._sql}) TO STDOUT ({self._encoder.copy_options})"
+                cursor.copy_expert(f"{settings}; {copy}", self)
             self._flush()
         finally:
             _CLOCK.forget(self)
@@ -340,7 +395,7 @@ class ResultStream:
         """Wait for the first chunk; :func:`stream` does the rest."""
         self._reader = reader
         self._channel = channel
-        reader.thread.start()
+        reader.start()
         try:
             self._first = channel.take()
         except BaseException:  # also when the wait is interrupted
@@ -366,7 +421,7 @@ class ResultStream:
         """Cancel the query if it still runs, and wait until its connection has been given back."""
         self._first = b""
         self._reader.cancel()
-        self._reader.thread.join(_CLOSE_SECONDS)
+        self._reader.join(_CLOSE_SECONDS)
 
     def __enter__(self) -> ResultStream:
         return self
@@ -408,12 +463,25 @@ class AsyncResultStream:
 
     async def open(self) -> None:
         """Start the query and wait for the first chunk, or the fault that comes instead of it."""
-        self._reader.thread.start()
+        self._reader.start()
         try:
             self._first = await self._next()
         except BaseException:  # also when the waiting task is cancelled
             self.close()
             raise
+
+    async def whole(self) -> bytes | None:
+        """Return the whole document if it is there in a moment, as a small one is; else None, to iterate."""
+        rest = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_MOMENT_SECONDS):
+                while (rest := self._channel.rest()) is None and not self._channel.is_filling:
+                    self._ready.clear()
+                    await self._ready.wait()
+        if rest is None:
+            return None
+        first, self._first = self._first, b""
+        return first + rest
 
     async def _next(self) -> bytes:
         while True:
@@ -537,11 +605,11 @@ def _out_of_time(limit: float | None) -> Fault:
     )
 
 
-def _apply(cursor: extensions.cursor, settings: Mapping[str, str]) -> None:
-    """Give the transaction its settings, in one statement."""
+def _setting(cursor: extensions.cursor, settings: Mapping[str, str]) -> str:
+    """Return the statement that gives the transaction its settings."""
     if cursor.connection.autocommit:
         raise RuntimeError("settings of a transaction need a connection that is not in autocommit mode")
-    apply(cursor, {"client_encoding": "UTF8", **settings})
+    return setting(cursor, {"client_encoding": "UTF8", **settings})
 
 
 def _cancel(connection: extensions.connection) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from starlette.background import BackgroundTask
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from ost_vo.services import description, tap, tap_jobs
 from ost_vo.services.archive import Archive
-from ost_vo.web import pages, uws, vosi
+from ost_vo.web import pages, results, uws, vosi
 from ost_vo.web.authentication import context_of
 from ost_vo.web.disconnection import while_connected
 from ost_vo.web.parameters import read
@@ -21,9 +20,7 @@ async def sync(request: Request) -> Response:
     parameters = await read(request)
     context = await context_of(request, parameters)
     stream, media_type = await while_connected(request, tap.query(archive, parameters, context))
-    return StreamingResponse(
-        stream, headers={"Content-Type": media_type}, background=BackgroundTask(stream.close)
-    )
+    return await results.response(stream, media_type)
 
 
 routes = [

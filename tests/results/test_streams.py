@@ -384,3 +384,27 @@ def test_many_streams_that_are_closed_at_any_moment_leave_nothing_behind(source:
         assert source.returned.is_set()
         assert source.connection.info.transaction_status == extensions.TRANSACTION_STATUS_IDLE
     assert source.document("SELECT 1", NUMBER, Csv()) == b"n\n1\n"
+
+
+def test_a_small_document_is_there_at_once_and_a_long_one_is_not(source: Source) -> None:
+    async def ask(sql: str) -> tuple[bytes | None, list[bytes]]:
+        chunks = await stream_async(source, sql, WIDE, TableData(), {})
+        return await chunks.whole(), [chunk async for chunk in chunks]
+
+    whole, rest = asyncio.run(ask("SELECT n, 'x' FROM generate_series(1, 3) AS n"))
+    # On a machine that is busy, the end may come too late for it.
+    document = whole if whole is not None else b"".join(rest)
+    assert (document.count(b"<TR>"), statuses(document)) == (3, [("OK", "")])
+    assert whole is None or rest == []
+    whole, rest = asyncio.run(ask(f"{ENDLESS} LIMIT 100"))
+    assert whole is None
+    assert b"".join(rest).count(b"<TR>") == 100
+
+
+def test_a_fault_midway_leaves_no_whole_document(source: Source) -> None:
+    async def ask() -> bytes | None:
+        chunks = await stream_async(source, FAILING, NUMBER, Csv(), {})
+        with closing(chunks):
+            return await chunks.whole()
+
+    assert asyncio.run(ask()) is None
