@@ -32,6 +32,9 @@ MAX_IDENTIFIERS = 10_000
 # So many are looked up at a time, so that a small MAXREC costs little.
 BATCH = 1000
 HEADER_TYPES = ("text/plain", "application/json")
+_HEADER_FORMATS = [
+    (media_type, f"&RESPONSEFORMAT={quote(media_type, safe='')}") for media_type in HEADER_TYPES
+]
 
 # What a link leads to: the cells of its row after the first.
 _Row = tuple[object, ...]
@@ -237,11 +240,11 @@ def _headers_of(base: str, found: Product) -> list[_Row]:
     url = f"{base}/datalink/header?ID={quote(found.identifier, safe='')}"
     return [
         (
-            f"{url}&RESPONSEFORMAT={quote(media_type, safe='')}",
+            url + form,
             *(None, None, f"Header of {found.path}", "#detached-header", media_type, None, None, None),
             *_permission(found),
         )
-        for media_type in HEADER_TYPES
+        for media_type, form in _HEADER_FORMATS
     ]
 
 

@@ -28,7 +28,7 @@ from psycopg2 import errorcodes, extensions
 from ost_vo import meters
 from ost_vo.faults import FatalFault, Fault, TransientFault, UsageFault
 from ost_vo.store.clock import Clock
-from ost_vo.store.transactions import setting
+from ost_vo.store.transactions import apply
 from ost_vo.vo.columns import Column
 from ost_vo.vo.encoder import Encoder
 
@@ -292,13 +292,12 @@ class _Reader:
                 self._admit(connection)
                 if self._before is not None:
                     self._before(cursor)
-                settings = _setting(cursor, self._settings)
+                _apply(cursor, self._settings)
                 self._since = time.monotonic()
                 if self._work_seconds is not None:
                     _CLOCK.watch(self)
                 # COPY takes no bind parameters; the statement is generated from a syntax tree.
-                copy = f"COPY ({self._sql}) TO STDOUT ({self._encoder.copy_options})"
-                cursor.copy_expert(f"{settings}; {copy}", self)
+                cursor.copy_expert(f"COPY ({self._sql}) TO STDOUT ({self._encoder.copy_options})", self)
             self._flush()
         finally:
             _CLOCK.forget(self)
@@ -605,11 +604,11 @@ def _out_of_time(limit: float | None) -> Fault:
     )
 
 
-def _setting(cursor: extensions.cursor, settings: Mapping[str, str]) -> str:
-    """Return the statement that gives the transaction its settings."""
+def _apply(cursor: extensions.cursor, settings: Mapping[str, str]) -> None:
+    """Give the transaction its settings, in one statement."""
     if cursor.connection.autocommit:
         raise RuntimeError("settings of a transaction need a connection that is not in autocommit mode")
-    return setting(cursor, {"client_encoding": "UTF8", **settings})
+    apply(cursor, {"client_encoding": "UTF8", **settings})
 
 
 def _cancel(connection: extensions.connection) -> None:

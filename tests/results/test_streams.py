@@ -23,6 +23,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Message
 
 from ost_vo.faults import FatalFault, TransientFault, UsageFault
+from ost_vo.services.formats import FORMATS
 from ost_vo.store.results import AsyncResultStream, stream, stream_async
 from ost_vo.vo import binary2, tabledata
 from ost_vo.vo.binary2 import Binary2
@@ -259,9 +260,16 @@ def test_without_a_transaction_the_settings_would_not_hold(source: Source) -> No
 def test_nothing_is_compiled_for_a_query(source: Source) -> None:
     binary2.warm()
     tabledata.warm()
+    columns = [*WIDE, Column("u", "unicodeChar"), Column("d", "double"), Column("a", "double", "*")]
+    sql = (
+        "SELECT n::int, CASE WHEN n > 3 THEN 'x' END, 'ü&' || n, n / 3::float8,"
+        " array_fill(1.5::float8, ARRAY[n]) FROM generate_series(1, 10) AS n"
+    )
     with event.install_recorder("numba:compile") as recorder:
-        for encoder in (Binary2(), TableData(), Csv()):
-            source.document(f"{ENDLESS} LIMIT 10", WIDE, encoder)
+        for form in FORMATS:
+            encoder = form.encoder(None, {}, ())
+            assert source.document(sql, columns, encoder)
+            assert encoder.rows == 10
     assert recorder.buffer == []
 
 
