@@ -51,7 +51,7 @@ class Image:
     @cached_property
     def is_on_sky(self) -> bool:
         """Whether it says where it is on the sky."""
-        return len(wcscards.celestial_axes(self._header)) == 2
+        return len(self._celestial_axes) == 2
 
     @property
     def was_primary(self) -> bool:

@@ -6,6 +6,7 @@ Source: SIA 2.0 sections 2.1 (parameters) and 3.1 (response); DALI 1.1 section 3
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 
 from ost_vo.access.context import Context
 from ost_vo.faults import FatalFault
@@ -66,6 +67,7 @@ def _obscore(archive: Archive) -> Table:
     return tables[0]
 
 
+@lru_cache(maxsize=64)
 def _self_description(base: str) -> ServiceDescriptor:
     params = (Param("standardID", STANDARD_ID), Param("accessURL", f"{base}/sia/query"))
     return ServiceDescriptor(None, params, sia.inputs(), "this", "Search for images and cubes (SIA 2.0)")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -118,7 +119,12 @@ def layout(
     Raises:
         FatalFault: a column has a datatype or arraysize that cannot be written.
     """
-    rows = [_described(column, 0x80 if nulls else 0, unknown, heap) for column in columns]
+    return _layout(tuple(columns), 0x80 if nulls else 0, unknown, heap)
+
+
+@lru_cache(maxsize=64)
+def _layout(columns: tuple[Column, ...], null: int, unknown: int, heap: bool) -> np.ndarray:
+    rows = [_described(column, null, unknown, heap) for column in columns]
     return np.array(rows, np.int64).reshape(-1, kernels.FIELDS)
 
 

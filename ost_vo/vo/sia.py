@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from ost_vo.faults import UsageFault
 from ost_vo.vo import coverage, intervals, regions
@@ -87,10 +88,15 @@ def canonical_identifier(identifier: str, registry_part: str) -> str:
     )
 
 
-def result_columns(table: Table) -> tuple[list[str], tuple[Column, ...]]:
+def result_columns(table: Table) -> tuple[tuple[str, ...], tuple[Column, ...]]:
     """Return SQL for each column of ObsCore as a result sends it, and the columns of the result."""
-    pairs = [_result_column(column) for column in table.columns]
-    return [sql for sql, _ in pairs], tuple(column for _, column in pairs)
+    return _result_columns(table.columns)
+
+
+@lru_cache(maxsize=4)
+def _result_columns(columns: tuple[Column, ...]) -> tuple[tuple[str, ...], tuple[Column, ...]]:
+    pairs = [_result_column(column) for column in columns]
+    return tuple(sql for sql, _ in pairs), tuple(column for _, column in pairs)
 
 
 def inputs(prefix: str = "") -> tuple[Param, ...]:

@@ -211,7 +211,6 @@ def head(
         table: attributes of the TABLE element (``name``, ``utype``, ``ucd``, ``nrows``).
         description: text for people about the result.
     """
-    ids = field_ids(columns, _ids(params, resources_before))
     lines = [
         _ROOT.rstrip("\n"),
         *(descriptor(service) for service in resources_before),
@@ -222,7 +221,7 @@ def head(
         *(_param(param) for param in params),
         *(_link(link) for link in links),
         _open("TABLE", dict(table or {})),
-        *(_field(column, name) for column, name in zip(columns, ids, strict=True)),
+        _fields(tuple(columns), frozenset(_ids(params, resources_before))),
     ]
     return ("\n".join(lines) + "\n" + _OPENING[data_format]).encode()
 
@@ -406,6 +405,12 @@ def _metadata(item: Column | Param) -> dict[str, str | None]:
         "utype": item.utype or None,
         "xtype": item.xtype or None,
     }
+
+
+@lru_cache(maxsize=64)
+def _fields(columns: tuple[Column, ...], taken: frozenset[str]) -> str:
+    """Return the elements of columns, one a line; IDs as :func:`field_ids` has them."""
+    return "\n".join(map(_field, columns, field_ids(columns, taken)))
 
 
 @lru_cache(maxsize=4096)
