@@ -14,7 +14,7 @@ from typing import Any
 
 from ost_vo.faults import FatalFault
 from ost_vo.services.looks import Findings, Plane, Task
-from ost_vo.store.findings import PixelStatistics
+from ost_vo.store.findings import PixelStatistics, Ridges
 
 _END_SECONDS = 5
 
@@ -82,9 +82,10 @@ class Looker:
 
 
 def _findings(answer: dict[str, Any]) -> Findings:
-    statistics, plane = answer.pop("statistics"), answer.pop("plane")
+    statistics, plane, ridges = (answer.pop(name) for name in ("statistics", "plane", "ridges"))
     return Findings(
         **answer,
         statistics=PixelStatistics(**statistics) if statistics else None,
         plane=Plane(**plane) if plane else None,
+        ridges=Ridges(**ridges) if ridges else None,
     )

@@ -26,6 +26,7 @@ from ost_vo.services.picture_store import Kind
 from ost_vo.store.findings import DONE, FAILED, NONE
 from pixels import fits_images, spectra
 from pixels.image import Image, NoPicture, Reduced, reduced
+from pixels.ridges import ridges
 from pixels.spectra import Spectrum
 
 # What a file can be that does not keep to its format.
@@ -53,6 +54,8 @@ _WITHOUT_DECODER = {
 }
 # Stars are wider than a pixel of a larger frame, and fields of this size have enough of them.
 _PLANE_SIDE = 2048
+# What may show dispersed light; the planes of cubes are other things.
+_OF_TWO_AXES = ("image", "spectrum")
 
 Sight = Image | Spectrum | Pillow.Image
 
@@ -157,19 +160,21 @@ def _shown(sight: Sight, task: Task) -> Findings:
             plotted = pictures.plot(sight.x, sight.y, sight.labels, kind.side, bare=is_small)
             (Path(task.scratch) / kind.file_name).write_bytes(plotted)
         return Findings(DONE)
-    statistics = None
+    statistics, dispersed = None, None
     if isinstance(sight, Image):
         small = reduced(sight, 2 * Kind.PREVIEW.side - 1)
         if small.statistics is None:
             raise NoPicture("No pixel of the image has a value.")
-        statistics = small.statistics if sight.is_measured else None
+        if sight.is_measured:
+            statistics = small.statistics
+            dispersed = ridges(_grey(small)) if task.product_type in _OF_TWO_AXES else None
         shades = pictures.stretched(small.values)
         picture = shades[::-1] if sight.is_bottom_up else shades
     else:
         picture = np.asarray(sight)
     for kind in Kind:
         (Path(task.scratch) / kind.file_name).write_bytes(pictures.shrunk(picture, kind.side))
-    return Findings(DONE, statistics=statistics)
+    return Findings(DONE, statistics=statistics, ridges=dispersed)
 
 
 def _solvable(sight: Sight, task: Task) -> Findings:

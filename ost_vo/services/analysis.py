@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 
 from ost_vo.faults import TransientFault
-from ost_vo.services import light_times, picture_store, solving
+from ost_vo.services import dispersion, light_times, picture_store, solving
 from ost_vo.services import statistics as rules
 from ost_vo.services.looks import RETRY, Findings, Looking, Task
 from ost_vo.services.solving import Placing
@@ -33,7 +33,7 @@ from ost_vo.store.products import FileState
 log = structlog.get_logger(__name__)
 
 # To be raised when pictures or statistics are made in another way, which has all of them made anew.
-_PICTURES, _MEASURES = "1", "1"
+_PICTURES, _MEASURES = "1", "2"
 # How often a product is taken whose worker ends over it each time.
 MOST_ATTEMPTS = 3
 # Without a notice, the queue is looked at again after so long [s], and what is not in it is sought [s].
@@ -170,9 +170,10 @@ class Analyst:
         if state != item.file:
             # What has changed waits for ingest, which queues it again.
             return 0.0
+        is_spectrum = False
         if PREVIEW in wanted or STATISTICS in wanted:
-            self._picture(connection, item)
-        return self._solve(connection, item) if SOLUTION in wanted else 0.0
+            is_spectrum = self._picture(connection, item)
+        return self._solve(connection, item) if SOLUTION in wanted and not is_spectrum else 0.0
 
     def _all(self, kinds: list[str], state: str, reason: str) -> list[Outcome]:
         return [Outcome(kind, self._digests[kind], state, reason) for kind in kinds]
@@ -188,17 +189,23 @@ class Analyst:
             return None
         return FileState.of(item.file.path, status.st_size, status.st_mtime_ns)
 
-    def _picture(self, connection: store.Connection, item: Item) -> None:
+    def _picture(self, connection: store.Connection, item: Item) -> bool:
+        """Keep pictures and statistics; return whether the pixels make the product a spectrum."""
         with self._directory() as scratch:
             found = self._look(item, scratch)
             if found.state == DONE and self._state(item) == item.file:
                 picture_store.keep(self._settings, item.sha256.hex(), scratch)
         outcomes = [Outcome(PREVIEW, self._digests[PREVIEW], found.state, found.reason)]
         outcomes.append(self._of_statistics(found))
-        doubts = self._doubts(connection, item, found)
-        store.record_pixels(connection, item, outcomes, found.statistics, doubts)
+        # Nobody asks the pixels where somebody has said what it is.
+        ridges = None if item.is_said else found.ridges
+        seen = (item.header_type, item.exposure_type, item.position_source, ridges)
+        doubts = [*self._doubts(connection, item, found), *dispersion.doubts(*seen)]
+        is_spectrum = dispersion.is_told(*seen)
+        store.record_pixels(connection, item, outcomes, found.statistics, doubts, is_dispersed=is_spectrum)
         if found.state == FAILED:
             log.warning("no preview", path=item.file.path, reason=found.reason)
+        return is_spectrum
 
     def _of_statistics(self, found: Findings) -> Outcome:
         digest = self._digests[STATISTICS]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from ost_vo.store.findings import PixelStatistics
+from ost_vo.store.findings import PixelStatistics, Ridges
 
 # The state of a look that the machine, and not the file, is in the way of.
 RETRY = "retry"
@@ -58,12 +58,14 @@ class Findings:
         state, reason: as in `ost_vo.store.findings`, or RETRY.
         statistics: None where the values are not those of a detector.
         plane: where one was asked for.
+        ridges: dispersed light in an image; None where there is none for certain.
     """
 
     state: str
     reason: str | None = None
     statistics: PixelStatistics | None = None
     plane: Plane | None = None
+    ridges: Ridges | None = None
 
 
 class Looking(Protocol):

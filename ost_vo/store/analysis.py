@@ -15,7 +15,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_values
 
-from ost_vo.store.findings import PREVIEW, SOLUTION, Outcome, PixelStatistics, Solution
+from ost_vo.store.findings import PREVIEW, SOLUTION, STATISTICS, Outcome, PixelStatistics, Solution
 from ost_vo.store.ingesting import transaction
 from ost_vo.store.products import FileState
 from ost_vo.store.targets import look_again
@@ -42,6 +42,8 @@ class Item:
         product_id, version, attempts: which, in which version of the queue, and how often it was taken.
         file, sha256: its file as it was when it was ingested.
         product_type, exposure_type: what it is, None where unknown.
+        is_dispersed: whether it is a spectrum by its pixels alone.
+        is_said: whether somebody has said which spectrograph it is of, or none.
         position_source: where its position comes from, None where it has none.
         s_ra, s_dec: that position [deg]; s_pixel_scale: what the header says [arcsec].
         t_exptime: [s].
@@ -58,6 +60,8 @@ class Item:
     sha256: bytes
     product_type: str | None
     exposure_type: str | None
+    is_dispersed: bool
+    is_said: bool
     position_source: str | None
     s_ra: float | None
     s_dec: float | None
@@ -68,6 +72,11 @@ class Item:
     header_date: float | None
     site: tuple[float | None, float | None, float | None]
     tried: frozenset[tuple[str, str]]
+
+    @property
+    def header_type(self) -> str | None:
+        """What kind of product it is by its header and its path."""
+        return "image" if self.is_dispersed else self.product_type
 
     @property
     def is_solvable(self) -> bool:
@@ -98,7 +107,11 @@ class Tried:
 
 
 _COLUMNS = """q.product_id, q.version, q.attempts, p.path, p.file_size, p.file_modified, p.sha256,
-    p.dataproduct_type, p.exposure_type, p.position_source, p.s_ra, p.s_dec,
+    p.dataproduct_type, p.exposure_type,
+    p.dataproduct_type = 'spectrum' AND EXISTS (SELECT FROM archive.pixel_statistics s
+        WHERE s.product_id = p.product_id AND s.sha256 = p.sha256 AND s.is_dispersed),
+    EXISTS (SELECT FROM archive.overrides o WHERE o.product_id = p.product_id AND o.field = 'spectrograph'),
+    p.position_source, p.s_ra, p.s_dec,
     p.s_pixel_scale, p.t_exptime, p.t_min, p.t_max,
     CASE WHEN p.hjd_source = 'header' THEN p.hjd WHEN p.bjd_source = 'header' THEN p.bjd END,
     p.site_latitude, p.site_longitude, p.site_elevation,
@@ -128,8 +141,8 @@ _SWEEP = """
 INSERT INTO archive.analysis_queue (product_id, queued)
 SELECT p.product_id, p.ingested FROM archive.products p
 WHERE p.missing_since IS NULL AND (
-    NOT EXISTS (SELECT FROM archive.analyses a WHERE a.product_id = p.product_id AND a.kind = 'preview'
-        AND a.settings = %(preview)s AND a.sha256 = p.sha256)
+    (SELECT count(*) FROM archive.analyses a WHERE a.product_id = p.product_id AND a.sha256 = p.sha256
+        AND (a.kind, a.settings) IN (('preview', %(preview)s), ('statistics', %(statistics)s))) < 2
     OR (%(solution)s <> '' AND p.dataproduct_type = 'image'
         AND coalesce(p.position_source, 'header') = 'header'
         AND coalesce(p.exposure_type, 'light') = 'light'
@@ -147,14 +160,21 @@ SET sha256 = excluded.sha256, state = excluded.state, reason = excluded.reason, 
 
 _STATISTICS = """
 INSERT INTO archive.pixel_statistics (product_id, sha256, median, mean, std, mad, minimum, maximum, saturated,
-    bright, full_scale, pixels)
-SELECT product_id, sha256, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s FROM archive.products
+    bright, full_scale, pixels, is_dispersed)
+SELECT product_id, sha256, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s FROM archive.products
 WHERE product_id = %s AND sha256 = %s
 ON CONFLICT (product_id) DO UPDATE SET (sha256, median, mean, std, mad, minimum, maximum, saturated, bright,
-    full_scale, pixels) = (excluded.sha256, excluded.median, excluded.mean, excluded.std, excluded.mad,
-    excluded.minimum, excluded.maximum, excluded.saturated, excluded.bright, excluded.full_scale,
-    excluded.pixels)"""
+    full_scale, pixels, is_dispersed) = (excluded.sha256, excluded.median, excluded.mean, excluded.std,
+    excluded.mad, excluded.minimum, excluded.maximum, excluded.saturated, excluded.bright,
+    excluded.full_scale, excluded.pixels, excluded.is_dispersed)"""
 _FORGET_STATISTICS = "DELETE FROM archive.pixel_statistics WHERE product_id = %s"
+# A filter's band says nothing of a spectrum; `remap` gives it back.
+_TAKE_FOR_SPECTRUM = """
+UPDATE archive.products SET dataproduct_type = 'spectrum', em_min = NULL, em_max = NULL
+WHERE product_id = %s AND sha256 = %s AND dataproduct_type = 'image'"""
+_TAKE_FOR_IMAGE = """
+UPDATE archive.products SET dataproduct_type = 'image'
+WHERE product_id = %s AND sha256 = %s AND dataproduct_type = 'spectrum'"""
 _FORGET_REMARKS = """
 DELETE FROM archive.discrepancies WHERE product_id = %s AND starts_with(reason, %s)"""
 _REMARK = """
@@ -226,7 +246,7 @@ def take(connection: Connection, seconds: float) -> Item | None:
     path, size, modified, digest = row[3:7]
     tried = frozenset((kind, settings) for kind, _, settings in (text.partition(" ") for text in row[-1]))
     return Item(
-        *(*row[:3], FileState(path, size, modified), bytes(digest), *row[7:17], tuple(row[17:20]), tried)
+        *(*row[:3], FileState(path, size, modified), bytes(digest), *row[7:19], tuple(row[19:22]), tried)
     )
 
 
@@ -249,7 +269,7 @@ def sweep(connection: Connection, settings: Mapping[str, str]) -> int:
         connection: of the role ost_ingest.
         settings: digest by kind; solutions are not wanted where it has none of them.
     """
-    digests = {"preview": settings[PREVIEW], "solution": settings.get(SOLUTION, "")}
+    digests = {kind: settings.get(kind, "") for kind in (PREVIEW, STATISTICS, SOLUTION)}
     with transaction(connection) as cursor:
         cursor.execute(_SWEEP, digests)
         return int(cursor.rowcount)
@@ -267,6 +287,8 @@ def record_pixels(
     outcomes: Sequence[Outcome],
     statistics: PixelStatistics | None,
     doubts: Sequence[tuple[str, str]],
+    *,
+    is_dispersed: bool,
 ) -> None:
     """Write down what a look at the pixels brought, in place of what an earlier one did.
 
@@ -276,6 +298,7 @@ def record_pixels(
         outcomes: of preview and statistics.
         statistics: None where there are none of such a file.
         doubts: (keyword, reason) of what contradicts the header.
+        is_dispersed: whether the pixels make the product a spectrum.
     """
     with transaction(connection) as cursor:
         if not _record(cursor, item, outcomes):
@@ -286,7 +309,10 @@ def record_pixels(
             cursor.execute(_FORGET_STATISTICS, (item.product_id,))
         else:
             values = [getattr(statistics, name) for name in PixelStatistics.__slots__]
-            cursor.execute(_STATISTICS, (*values, item.product_id, item.sha256))
+            cursor.execute(_STATISTICS, (*values, is_dispersed, item.product_id, item.sha256))
+        if is_dispersed != item.is_dispersed and not item.is_said:
+            kind = _TAKE_FOR_SPECTRUM if is_dispersed else _TAKE_FOR_IMAGE
+            cursor.execute(kind, (item.product_id, item.sha256))
         cursor.execute(_FORGET_REMARKS, (item.product_id, BY_PIXELS))
         for keyword, reason in doubts:
             cursor.execute(_REMARK, (keyword, BY_PIXELS + reason, item.product_id, item.sha256))

@@ -39,6 +39,21 @@ class PixelStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class Ridges:
+    """Dispersed light in an image: what goes along its rows or its columns from end to end.
+
+    Attributes:
+        along: rows or columns.
+        count: how many ridges.
+        contrast: height of the highest ones above the noise of a pixel.
+    """
+
+    along: str
+    count: int
+    contrast: float
+
+
+@dataclass(frozen=True, slots=True)
 class Solution:
     """Where an image lies, as plate solving found it: columns of archive.products, and the WCS as cards.
 
