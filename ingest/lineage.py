@@ -5,6 +5,7 @@
 | IRAF imcombine and its like | IMCMB001, IMCMB002, ... |
 | IRAF ccdproc | ZEROCOR, DARKCOR, FLATCOR, ...: "Zero level correction image is bias.fits with scale=..." |
 | ESO pipelines | ESO PRO REC1 RAW1 NAME, ESO PRO REC1 CAL1 NAME, ... |
+| THELI | ORIGIN of a frame that it split a raw one into: the name of that, where others name an institution |
 | others | BIASFILE, DARKFILE, FLATFILE, PROGEN01, ... |
 | PixInsight, AstroImageJ, Siril and others | HISTORY lines that say of files that they were used |
 
@@ -35,6 +36,8 @@ _NAMES = re.compile(
     r"|(MASTER|S)?(BIAS|DARK|FLAT|ZERO)(FILE|FIL|IM|IMG)|MBIAS|MDARK|MFLAT"
     r"|ESO PRO REC\d{1,3} (RAW|CAL)\d{1,4} NAME)$"
 )
+# An institution (FITS 4.0, section 4.4.2.1), unless it is the name of a data file.
+_ORIGIN = "ORIGIN"
 _STEPS = re.compile(r"(ZERO|DARK|FLAT|ILLUM|FRINGE|SKY|BIAS|ZER|DRK|FLT|ILL|FRG)COR$")
 _STEP = re.compile(r"\b(?:image|file|frame) is (\S+)", re.IGNORECASE)
 # What a line of HISTORY says of files that went into this one, and of those that did not.
@@ -105,6 +108,9 @@ def of_keyword(keyword: str, value: str) -> list[str]:
     if _NAMES.match(keyword):
         found = cleaned(value)
         return [found] if found else []
+    if keyword == _ORIGIN:
+        found = cleaned(value)
+        return [found] if found and formats.is_data(found) else []
     if _STEPS.match(keyword) and (match := _STEP.search(value)):
         found = cleaned(match[1].rstrip(".,;"))
         # IRAF cuts what does not fit into the card, which then names another file or none.
@@ -154,7 +160,8 @@ def _of_unit(unit: Unit, history: list[str]) -> Iterator[str]:
             continue
         if keyword == "HIERARCH":
             keyword = card[9:].split("=", 1)[0].strip()
-        if keyword not in seen and (_NAMES.match(keyword) or _STEPS.match(keyword)):
+        names_files = keyword == _ORIGIN or _NAMES.match(keyword) or _STEPS.match(keyword)
+        if names_files and keyword not in seen:
             seen.add(keyword)
             yield from of_keyword(keyword, text_of(unit.header, keyword))
 

@@ -52,6 +52,7 @@ _WITHOUT_LIGHT = ("bias", "dark")
 _FLUX = re.compile(r"erg|jy\b|jansky|\bw[ /.*]*m|photon|mag\b", re.IGNORECASE)
 _COUNTS = re.compile(r"^(adu|counts?|dn|electrons?|e-|ct)\b", re.IGNORECASE)
 _REDUCED = ("CALSTAT", "CCDPROC", "FLATCOR", "ZEROCOR", "NCOMBINE", "STACKCNT")
+_THELI = "THELIPRO"  # 1 in what THELI has processed
 # What the switches of calibration pipelines say before a step is done.
 _NOT_DONE = ("PERFORM", "OMIT", "NO", "NONE", "F", "FALSE", "SKIPPED")
 
@@ -360,7 +361,7 @@ def _add_calibration(columns: Columns, unit: Unit, axis: SpectralAxis | None, ke
     """Fill calib_level (ObsCore 1.1, section 4.2: 1 raw in a standard format, 2 calibrated) and o_ucd."""
     flux_unit = keywords.text("BUNIT") or ""
     has_flux = _FLUX.search(flux_unit) is not None
-    reduced = any(_says_reduced(keywords, keyword) for keyword in _REDUCED)
+    reduced = any(_says_reduced(keywords, keyword) for keyword in _REDUCED) or keywords.value(_THELI) == 1
     extracted = axis is not None and len(unit.shape) != 2 and axis.em_min is not None
     columns["calib_level"] = 2 if has_flux or reduced or extracted else 1
     if columns["dataproduct_type"] not in ("image", "cube", "spectrum"):

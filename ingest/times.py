@@ -159,7 +159,9 @@ def mjd(text: str) -> tuple[float, bool] | None:
 
 
 def _exposure(keywords: Keywords) -> float | None:
-    value, keyword = keywords.number_from(("EXPTIME", "EXPOSURE", "EXPOSUR"), low=0.0, high=1e8)
+    # Stacks of THELI have EXPTIME for their unit.
+    total = ["TEXPTIME"] if "normalized" in keywords.comment("EXPTIME").lower() else []
+    value, keyword = keywords.number_from([*total, "EXPTIME", "EXPOSURE", "EXPOSUR"], low=0.0, high=1e8)
     if value is None:
         return None
     comment = keywords.comment(keyword).lower()
@@ -177,6 +179,7 @@ def _start(keywords: Keywords, exposure: float) -> float | None:
         lambda: _fractional_mjd(keywords, exposure),
         lambda: _date_with_time_apart(keywords),
         lambda: _number_mjd(keywords, "MJD-BEG", exposure),
+        lambda: _number_mjd(keywords, "MJDSTART", 0.0),
         lambda: _julian_date(keywords, exposure),
         lambda: _from_middle(keywords, exposure),
         lambda: _local_date_and_time(keywords),
@@ -288,8 +291,8 @@ def _time_of_day(keywords: Keywords, names: tuple[str, ...]) -> float | None:
 
 
 def _end(keywords: Keywords, start: float, exposure: float) -> float:
-    """The end: after the exposure, or at DATE-END, if later (as for the stack of a night)."""
-    end = start + exposure / SECONDS_PER_DAY
+    """The end: after the exposure, or at DATE-END or MJDEND, if later (as for the stack of a night)."""
+    end = max(start + exposure / SECONDS_PER_DAY, _number_mjd(keywords, "MJDEND", 0.0) or 0.0)
     found = _date(keywords, "DATE-END")
     if found is None or not found[1]:
         return end

@@ -75,6 +75,8 @@ def doubts(settings: Settings) -> list[str]:
         ({"HISTORY": "combined from a1.fits, a2.fits, 'a 3.fit.gz'"}, ["a1.fits", "a2.fits", "a 3.fit.gz"]),
         ({"HISTORY": "Calibration of images from " + "x" * 60 + ".fits and b.fits"},
          ["x" * 60 + ".fits", "b.fits"]),
+        ({"ORIGIN": "IMG_0815.CR2"}, ["IMG_0815.CR2"]),
+        ({"ORIGIN": "NOAO-IRAF FITS Image Kernel July 2003"}, []),
         ({"HISTORY": "Saved as result.fits"}, []),
         ({"HISTORY": "Solved with index-4107.fits"}, []),
         ({"HISTORY": "Flat-Bias(Bias 1,4864 x 3232,Bin1 x 1,Temp -35C,"}, []),

@@ -199,6 +199,20 @@ def test_end_of_a_stack(tmp_path: Path) -> None:
     assert (metadata.t_min, metadata.t_max, metadata.t_exptime) == (59275.0, 59275.5, 10.0)
 
 
+def test_stack_of_theli(tmp_path: Path) -> None:
+    cards = {
+        "EXPTIME": (1.0, "Exposure time is normalized to 1s"),
+        "TEXPTIME": (1800.0, "Total exposure time [s]"),
+        "MJDSTART": (59275.0, "Begin of the first observation (MJD-OBS)"),
+        "MJDMED": 59275.2,
+        "MJDEND": (59275.5, "End of the last observation (MJD-OBS + EXPTIME)"),
+        "THELIPRO": 1,
+    }
+    metadata, remarks = described(write_frame(tmp_path / "coadd.fits", cards))
+    assert (metadata.t_min, metadata.t_max, metadata.t_exptime) == (59275.0, 59275.5, 1800.0)
+    assert (metadata.calib_level, remarks) == (2, [])
+
+
 def test_two_starts_that_disagree_are_reported(tmp_path: Path) -> None:
     cards = {"DATE-OBS": "2001-01-20T04:24:40", "MJD-OBS": 51929.2319212952}
     _, remarks = described(write_frame(tmp_path / "a.fits", cards))
