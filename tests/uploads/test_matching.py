@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -13,6 +15,7 @@ CONTAINS = "1 = CONTAINS(POINT(a.ra, a.dec), CIRCLE(POINT(b.ra, b.dec), {}))"
 DISTANCE = "DISTANCE(POINT(b.ra, b.dec), POINT(a.ra, a.dec)) < {}"
 
 
+@cache
 def tables() -> tuple[Table, Table]:
     """Return 12,000 positions and 1,000 near to some of them: at the poles, the seam and elsewhere."""
     random = np.random.default_rng(11)
@@ -29,22 +32,34 @@ def tables() -> tuple[Table, Table]:
     )
 
 
-def pairs(radius: float) -> set[tuple[int, int]]:
-    """Return the pairs by the formula of Vincenty, for all rows with all rows."""
+@cache
+def documents() -> tuple[bytes, bytes]:
+    """Return the same as they are uploaded."""
+    one, other = tables()
+    return written(one), written(other)
+
+
+@cache
+def angles() -> np.ndarray:
+    """Return how far all rows are from all rows, by the formula of Vincenty [rad]."""
     one, other = tables()
     la, pa = np.radians(one["ra"])[:, None], np.radians(one["dec"])[:, None]
     lb, pb = np.radians(other["ra"])[None, :], np.radians(other["dec"])[None, :]
     cross = np.hypot(
         np.cos(pb) * np.sin(la - lb), np.cos(pa) * np.sin(pb) - np.sin(pa) * np.cos(pb) * np.cos(la - lb)
     )
-    angle = np.arctan2(cross, np.sin(pa) * np.sin(pb) + np.cos(pa) * np.cos(pb) * np.cos(la - lb))
-    return {(int(i), int(j)) for i, j in zip(*np.nonzero(angle < np.radians(radius)), strict=True)}
+    return np.arctan2(cross, np.sin(pa) * np.sin(pb) + np.cos(pa) * np.cos(pb) * np.cos(la - lb))
+
+
+def pairs(radius: float) -> set[tuple[int, int]]:
+    """Return the pairs of rows that are nearer to each other than a radius [deg]."""
+    return {(int(i), int(j)) for i, j in zip(*np.nonzero(angles() < np.radians(radius)), strict=True)}
 
 
 def found(service: Service, source: str, condition: str) -> set[tuple[int, int]]:
-    one, other = tables()
+    one, other = documents()
     query = f"SELECT a.n, b.m FROM {source} {condition}"
-    response = asked(service, query, a=written(one), b=written(other))
+    response = asked(service, query, a=one, b=other)
     rows = read(response).get_first_table().to_table()
     return {(int(n), int(m)) for n, m in zip(rows["n"].filled(-1), rows["m"].filled(-1), strict=True)}
 
@@ -73,10 +88,9 @@ def test_outer_joins_keep_rows_without_a_match(
 
 
 def test_large_uploads_meet_the_archive(service: Service) -> None:
-    table = tables()[0]
     query = (
         "SELECT a.n, o.obs_id FROM ivoa.obscore AS o LEFT JOIN TAP_UPLOAD.a AS a "
         "ON DISTANCE(POINT(a.ra, a.dec), POINT(o.s_ra, o.s_dec)) < 0.01"
     )
-    rows = read(asked(service, query, a=written(table))).get_first_table().array
+    rows = read(asked(service, query, a=documents()[0])).get_first_table().array
     assert len(rows) == service.products
