@@ -153,9 +153,9 @@ def _await(archive: Archive, name: str, form: str = "zip") -> Phase:
     wanted = [("FILE_NAME", name), ("RESPONSEFORMAT", form), ("PHASE", "RUN")]
     job_id = jobs.create(KIND, ANONYMOUS, Parameters(wanted))
     deadline = time.monotonic() + WAIT_SECONDS
-    while (phase := jobs.get(KIND, job_id, ANONYMOUS).phase) in ACTIVE and time.monotonic() < deadline:
+    while (phase := jobs.one(KIND, job_id, ANONYMOUS).get().phase) in ACTIVE and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-    jobs.delete(KIND, job_id, ANONYMOUS)
+    jobs.one(KIND, job_id, ANONYMOUS).delete()
     return phase
 
 

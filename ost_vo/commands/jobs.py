@@ -60,7 +60,7 @@ def list_jobs(
 def show_job(job_id: Id, user: As = None) -> None:
     """Show a job with its parameters, results and what went wrong."""
     with acting(user) as hand:
-        job = services.Jobs(hand.archive).get(None, job_id, _context(hand), hand.actor)
+        job = _one(hand, job_id).get()
     rows: list[tuple[str, object]] = [
         ("job", job.shown_id),
         *((name, getattr(job, name)) for name in ("kind", "phase", "owner", "run_id", "created", "started")),
@@ -78,18 +78,19 @@ def show_job(job_id: Id, user: As = None) -> None:
 def cancel_job(job_id: Id, reason: Reason = "", yes: Yes = False, user: As = None) -> None:
     """Abort a job; one that has ended stays as it is."""
     with acting(user) as hand:
-        desk = services.Jobs(hand.archive)
-        job = desk.get(None, job_id, _context(hand), hand.actor)
+        asked = _one(hand, job_id)
+        job = asked.get()
         confirm(
             f"Abort the {job.kind} job of {job.owner or 'somebody anonymous'}, which is {job.phase}?", yes
         )
-        job = desk.abort(None, job_id, _context(hand), hand.actor, reason)
+        job = asked.abort(reason)
     out.print(f"{job.shown_id} is {job.phase}.", markup=False)
 
 
-def _context(hand: Acting) -> Context:
-    """Return the context of somebody whose projects do not matter."""
-    return Context(user_id=hand.actor.user_id)
+def _one(hand: Acting, job_id: str) -> services.OneJob:
+    """Return a job as somebody asks for it, whose projects do not matter."""
+    context = Context(user_id=hand.actor.user_id)
+    return services.Jobs(hand.archive).one(None, job_id, context, hand.actor)
 
 
 def _progress(job: Job) -> str:

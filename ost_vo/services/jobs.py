@@ -21,6 +21,7 @@ from ost_vo.services import policies, uploads
 from ost_vo.services.archive import Archive
 from ost_vo.services.execution import directory
 from ost_vo.services.worker import Dispatch, dispatch_nowhere
+from ost_vo.settings import Settings
 from ost_vo.store.jobs import JobStore, NewJob
 from ost_vo.store.transactions import signature
 from ost_vo.vo import uws
@@ -35,6 +36,16 @@ RUN_ID_CHARACTERS = 256
 # How many jobs a list shows at most: where nothing filters them, and where something does.
 LISTED, MOST_LISTED = 1000, 10_000
 _BETWEEN = "_"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Who asks for which job; attributes are the arguments of :meth:`Jobs.one`."""
+
+    kind: str | None
+    job_id: str
+    caller: Context
+    actor: Actor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +74,6 @@ class Jobs:
     it, with jobs_cancel_any they may abort it, with jobs_ttl_modify say when it is destroyed. What they do
     goes into the audit log. They meet anonymous jobs by public names, from which no id can be found.
 
-    Methods that take a job's id take ``actor``, who asks, and raise a NotFoundFault where there is no such
-    job of that kind, and an AuthorizationFault where it is another's. None as the kind is any; then
-    administrators may give the public name of an anonymous job for its id.
-
     Args:
         archive: the open archive.
         dispatch: tells a broker of a job that is QUEUED.
@@ -92,7 +99,7 @@ class Jobs:
         """
         phase = _requested_phase(parameters, (RUN,))
         if phase == RUN:
-            self._admit(kind, caller.user_id or None)
+            _admit(self._settings, self._store, kind, caller.user_id or None)
         policy, owner_id = policies.of(self._settings, kind), caller.user_id or None
         job_id = secrets.token_hex(ID_BYTES)
         self._store.create(
@@ -114,9 +121,17 @@ class Jobs:
             self._dispatch(job_id)
         return job_id
 
-    def get(self, kind: str | None, job_id: str, caller: Context, actor: Actor | None = None) -> Job:
-        """Return a job."""
-        return self._found(kind, job_id, caller, actor).job
+    def one(self, kind: str | None, job_id: str, caller: Context, actor: Actor | None = None) -> OneJob:
+        """Return a job as somebody asks for it, whether or not there is one.
+
+        Args:
+            kind: of the job; None for any, and then administrators may give the public name of an anonymous
+                job for its id.
+            job_id: as it was asked for.
+            caller: who asks, in which context.
+            actor: who asks, for the permissions; None for nobody who could have one.
+        """
+        return OneJob(self._settings, self._store, self._dispatch, _Asked(kind, job_id, caller, actor))
 
     def listing(self, kind: str, caller: Context, filters: Parameters) -> list[Job]:
         """Return the caller's jobs, the newest first, filtered by PHASE, AFTER and LAST.
@@ -178,15 +193,26 @@ class Jobs:
             limit=min(limit, MOST_LISTED),
         )
 
-    def control(
-        self,
-        kind: str | None,
-        job_id: str,
-        caller: Context,
-        parameters: Parameters,
-        actor: Actor | None = None,
-    ) -> None:
-        """Start or abort a job, as PHASE says; others' jobs can only be aborted.
+
+class OneJob:
+    """A job that somebody asks for: seen, controlled, destroyed.
+
+    All methods raise a NotFoundFault where there is no such job of that kind, and an AuthorizationFault where
+    it is another's and the caller has not the permission. See :meth:`Jobs.one`.
+    """
+
+    def __init__(self, settings: Settings, store: JobStore, dispatch: Dispatch, asked: _Asked) -> None:
+        self._settings = settings
+        self._store = store
+        self._dispatch = dispatch
+        self._asked = asked
+
+    def get(self) -> Job:
+        """Return it."""
+        return self._found(self._asked.actor).job
+
+    def control(self, parameters: Parameters) -> None:
+        """Start or abort it, as PHASE says; others' jobs can only be aborted.
 
         Starting a job that runs, and aborting one that has ended, change nothing.
 
@@ -195,86 +221,62 @@ class Jobs:
             TransientFault: too many jobs of its owner wait to be run.
         """
         if _requested_phase(parameters, (RUN, ABORT), needed=True) == ABORT:
-            self.abort(kind, job_id, caller, actor)
+            self.abort()
             return
-        job = self._own(kind, job_id, caller)
+        job = self._own()
         if job.phase in (Phase.PENDING, Phase.HELD):
-            self._admit(job.kind, job.owner_id)
+            _admit(self._settings, self._store, job.kind, job.owner_id)
         if self._store.queue(job.id, policies.admission(self._settings, job.kind, job.owner_id)):
             self._dispatch(job.id)
-        elif (phase := self._own(kind, job_id, caller).phase) in FINAL:
+        elif (phase := self._own().phase) in FINAL:
             raise UsageFault(f"The job {job.id} has ended with {phase}.", "Create another one.")
 
-    def abort(
-        self, kind: str | None, job_id: str, caller: Context, actor: Actor | None = None, reason: str = ""
-    ) -> Job:
-        """Abort a job, and return it as it is then; one that has ended stays as it is.
+    def abort(self, reason: str = "") -> Job:
+        """Abort it, and return it as it is then; one that has ended stays as it is.
 
         Args:
-            kind, job_id, caller, actor: as everywhere here.
             reason: why, for the audit log.
         """
-        found = self._found(kind, job_id, caller, actor, CANCEL_ANY, reason=reason)
+        found = self._found(self._asked.actor, CANCEL_ANY, reason=reason)
         self._store.abort(found.job.id, found.signature)
         return self._store.get(found.job.id) or found.job
 
-    def delete(
-        self, kind: str | None, job_id: str, caller: Context, actor: Actor | None = None, reason: str = ""
-    ) -> None:
-        """Destroy a job with its results and uploads, and abort it where it runs.
-
-        Arguments are those of :meth:`abort`.
-        """
-        found = self._found(kind, job_id, caller, actor, CANCEL_ANY, MODIFY_TTL, reason=reason)
+    def delete(self, reason: str = "") -> None:
+        """Destroy it with its results and uploads, and abort it where it runs; reason as of :meth:`abort`."""
+        found = self._found(self._asked.actor, CANCEL_ANY, MODIFY_TTL, reason=reason)
         job = found.job
         self._store.delete(job.id, found.signature)
         uploads.discard(self._settings, Parameters(job.parameters))
         shutil.rmtree(directory(self._settings, job.id), ignore_errors=True)
 
-    def set_parameters(
-        self,
-        kind: str | None,
-        job_id: str,
-        caller: Context,
-        parameters: Parameters,
-        actor: Actor | None = None,
-    ) -> None:
-        """Give a job new parameters; those of other names stay. Nobody does that for somebody else.
+    def set_parameters(self, parameters: Parameters) -> None:
+        """Give it new parameters; those of other names stay. Nobody does that for somebody else.
 
         Raises:
             UsageFault: the job is not PENDING any more.
         """
-        del actor
-        job = self._own(kind, job_id, caller)
+        job = self._own()
         new = _own_parameters(parameters)
         names = {name for name, _ in new}
 
-        def replace(old: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        def changed(old: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
             return [*((name, value) for name, value in old if name not in names), *new]
 
-        if not self._store.change_parameters(job.id, replace, _run_id(parameters)):
+        if not self._store.change_parameters(job.id, changed, _run_id(parameters)):
             raise UsageFault(
                 f"The job {job.id} is not PENDING: its parameters cannot change any more.",
                 "Create another one.",
             )
 
-    def set_execution_duration(
-        self,
-        kind: str | None,
-        job_id: str,
-        caller: Context,
-        parameters: Parameters,
-        actor: Actor | None = None,
-    ) -> None:
-        """Say how long a job may run; 0 and what is beyond the limit of the archive become that limit.
+    def set_execution_duration(self, parameters: Parameters) -> None:
+        """Say how long it may run; 0 and what is beyond the limit of the archive become that limit.
 
         Nobody does that for somebody else.
 
         Raises:
             UsageFault: EXECUTIONDURATION is no number of seconds, or the job has begun to run.
         """
-        del actor
-        job = self._own(kind, job_id, caller)
+        job = self._own()
         seconds = parameters.count("EXECUTIONDURATION")
         if seconds is None:
             raise UsageFault("EXECUTIONDURATION is missing.", "Give a number of seconds.")
@@ -285,15 +287,8 @@ class Jobs:
                 "Create another one.",
             )
 
-    def set_destruction(
-        self,
-        kind: str | None,
-        job_id: str,
-        caller: Context,
-        parameters: Parameters,
-        actor: Actor | None = None,
-    ) -> None:
-        """Say by DESTRUCTION when a job is destroyed; a time beyond the archive's limit becomes that limit.
+    def set_destruction(self, parameters: Parameters) -> None:
+        """Say by DESTRUCTION when it is destroyed; a time beyond the archive's limit becomes that limit.
 
         Raises:
             UsageFault: DESTRUCTION is no date and time.
@@ -301,38 +296,28 @@ class Jobs:
         text = parameters.one("DESTRUCTION")
         if text is None:
             raise UsageFault("DESTRUCTION is missing.", "Give a date and time in UTC.")
-        self.keep_until(kind, job_id, caller, uws.moment(text, "DESTRUCTION"), actor)
+        self.keep_until(uws.moment(text, "DESTRUCTION"))
 
-    def keep_until(
-        self,
-        kind: str | None,
-        job_id: str,
-        caller: Context,
-        moment: datetime,
-        actor: Actor | None = None,
-        reason: str = "",
-    ) -> Job:
-        """Say when a job is destroyed, and return it as it is then; arguments as of :meth:`abort`."""
-        found = self._found(kind, job_id, caller, actor, MODIFY_TTL, reason=reason)
+    def keep_until(self, moment: datetime, reason: str = "") -> Job:
+        """Say when it is destroyed, and return it as it is then; reason as of :meth:`abort`."""
+        found = self._found(self._asked.actor, MODIFY_TTL, reason=reason)
         days = policies.of(self._settings, found.job.kind).max_days
         latest = datetime.now(UTC) + timedelta(days=days)
         self._store.set_destruction(found.job.id, min(moment, latest), found.signature)
         return self._store.get(found.job.id) or found.job
 
-    def result(
-        self, kind: str | None, job_id: str, caller: Context, result_id: str, actor: Actor | None = None
-    ) -> tuple[Path, Result]:
+    def result(self, result_id: str) -> tuple[Path, Result]:
         """Return the file of a result, which may be made only when it is sent, and what it is.
 
         Raises:
             NotFoundFault: the job has no such result.
             AuthorizationFault: it is another's, of a kind whose results nobody looks through.
         """
-        found = self._found(kind, job_id, caller, actor)
+        found = self._found(self._asked.actor)
         job = found.job
         if found.is_anothers and not policies.of(self._settings, job.kind).is_looked_through:
             raise AuthorizationFault(
-                f"The results of the job {job_id} are its creator's alone.",
+                f"The results of the job {self._asked.job_id} are its creator's alone.",
                 "Its parameters are in its document: run it yourself.",
             )
         for result in job.results:
@@ -340,47 +325,40 @@ class Jobs:
                 return directory(self._settings, job.id) / result.id, result
         raise NotFoundFault(f"The job {job.id} has no result {result_id!r}; its phase is {job.phase}.")
 
-    def _found(
-        self,
-        kind: str | None,
-        job_id: str,
-        caller: Context,
-        actor: Actor | None,
-        *permissions: str,
-        reason: str = "",
-    ) -> _Found:
-        """Return a job that the caller may see, and with these permissions do something to."""
+    def _found(self, actor: Actor | None, *permissions: str, reason: str = "") -> _Found:
+        """Return the job, which the caller may see, and with these permissions do something to."""
+        asked = self._asked
+        kind, job_id = asked.kind, asked.job_id
         job = self._store.get(job_id) if job_id.isascii() else None
         if job is None and kind is None and actor is not None and actor.may(VIEW_ALL):
-            return self._anonymous(job_id, actor, *permissions, reason=reason)
+            job = self._store.anonymous(job_id)
+            if job is None:
+                raise _no_job(job_id)
+            return _Found(job, signature(access.require(actor, job_id, *permissions), reason))
         if job is None or kind not in (None, job.kind):
             raise _no_job(job_id)
-        if job.owner_id in (None, caller.user_id):
+        if job.owner_id in (None, asked.caller.user_id):
             return _Found(job)
         return _Found(job, signature(access.require(actor, job_id, *permissions), reason))
 
-    def _anonymous(self, name: str, actor: Actor, *permissions: str, reason: str) -> _Found:
-        job = self._store.anonymous(name)
-        if job is None:
-            raise _no_job(name)
-        return _Found(job, signature(access.require(actor, name, *permissions), reason))
+    def _own(self) -> Job:
+        """Return the job of the caller, whatever somebody may do to those of others."""
+        return self._found(None).job
 
-    def _own(self, kind: str | None, job_id: str, caller: Context) -> Job:
-        return self._found(kind, job_id, caller, None).job
 
-    def _admit(self, kind: str, owner_id: int | None) -> None:
-        """Refuse one more job for the queue where there are enough of its owner.
+def _admit(settings: Settings, store: JobStore, kind: str, owner_id: int | None) -> None:
+    """Refuse one more job for the queue where there are enough of its owner.
 
-        Raises:
-            TransientFault: there are.
-        """
-        most = self._settings.job_queue
-        if self._store.queued(kind, owner_id) >= most:
-            whose = "You have" if owner_id else "Callers who have not logged in have"
-            raise TransientFault(
-                f"{whose} {most} jobs in the queue, as many as may wait.",
-                "Try again when some of them have run, or abort those that are not needed.",
-            )
+    Raises:
+        TransientFault: there are.
+    """
+    most = settings.job_queue
+    if store.queued(kind, owner_id) >= most:
+        whose = "You have" if owner_id else "Callers who have not logged in have"
+        raise TransientFault(
+            f"{whose} {most} jobs in the queue, as many as may wait.",
+            "Try again when some of them have run, or abort those that are not needed.",
+        )
 
 
 def place(job: Job) -> str:

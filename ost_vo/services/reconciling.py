@@ -40,8 +40,9 @@ def begin(jobs: Jobs, actor: Actor, *, rehearse: bool) -> str:
     caller = Context(actor.user_id)
     job_id = jobs.create(KIND, caller, Parameters([(REHEARSAL, "1" if rehearse else "0")]))
     # As long as a job may take: it goes through all files.
-    jobs.set_execution_duration(KIND, job_id, caller, Parameters([("EXECUTIONDURATION", "0")]))
-    jobs.control(KIND, job_id, caller, Parameters([("PHASE", "RUN")]))
+    job = jobs.one(KIND, job_id, caller)
+    job.set_execution_duration(Parameters([("EXECUTIONDURATION", "0")]))
+    job.control(Parameters([("PHASE", "RUN")]))
     return job_id
 
 
@@ -64,11 +65,11 @@ def get(jobs: Jobs, actor: Actor, job_id: str) -> Comparison:
         NotFoundFault: there is no such job.
     """
     _require(actor, rehearses=True)
-    caller = Context(actor.user_id)
-    job = jobs.get(KIND, job_id, caller)
+    asked = jobs.one(KIND, job_id, Context(actor.user_id))
+    job = asked.get()
     report: str | None = None
     try:
-        path, _ = jobs.result(KIND, job_id, caller, REPORT)
+        path, _ = asked.result(REPORT)
         with path.open(encoding="utf-8", errors="replace") as file:
             report = file.read(MAX_REPORT)
     except (NotFoundFault, FileNotFoundError):

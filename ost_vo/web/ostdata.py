@@ -23,7 +23,7 @@ from ost_vo.faults import AuthorizationFault, Fault, NotFoundFault, UsageFault
 from ost_vo.services import downloads, selection
 from ost_vo.services.archive import Archive
 from ost_vo.services.download_plan import ARCHIVE
-from ost_vo.services.jobs import ABORT, RUN, Jobs
+from ost_vo.services.jobs import RUN, Jobs, OneJob
 from ost_vo.store.downloads import CONDITIONS
 from ost_vo.vo.parameters import Parameters
 from ost_vo.vo.uws import FINAL, Job, Phase, public_name
@@ -105,10 +105,7 @@ async def cancel(request: Request) -> Response:
     """Abort a job; one that has ended stays as it is."""
     job, context = await _found(request)
     if job.phase not in FINAL:
-        control = Parameters([("PHASE", ABORT)])
-        await run_in_threadpool(
-            _jobs(request).control, downloads.KIND, job.id, context, control, actor_of(request)
-        )
+        await run_in_threadpool(_one(request, job.id, context).abort)
         job, _ = await _found(request)
     return JSONResponse({"status": _STATUS.get(job.phase, "queued"), "error": _error(job)})
 
@@ -118,9 +115,7 @@ async def download(request: Request) -> Response:
     job, context = await _found(request)
     if job.phase is not Phase.COMPLETED:
         raise UsageFault("Not ready")
-    path, result = await run_in_threadpool(
-        _jobs(request).result, downloads.KIND, job.id, context, ARCHIVE, actor_of(request)
-    )
+    path, result = await run_in_threadpool(_one(request, job.id, context).result, ARCHIVE)
     return await send_of(request, job.id, path, result, context)
 
 
@@ -134,7 +129,7 @@ async def _found(request: Request) -> tuple[Job, Context]:
     name, token = request.path_params["job_id"], request.headers.get(TOKEN_HEADER, "")
     is_token = hmac.compare_digest(public_name(token).encode(), name.encode())
     job_id = token if is_token else name
-    job = await run_in_threadpool(_jobs(request).get, downloads.KIND, job_id, context, actor_of(request))
+    job = await run_in_threadpool(_one(request, job_id, context).get)
     # The id of an anonymous job is for the header alone: URLs are kept in logs.
     if job.owner_id is None and not is_token:
         raise NotFoundFault("There is no such job.")
@@ -179,6 +174,10 @@ def _parameters(run: str, body: dict[str, Any]) -> Parameters:
         values = value if isinstance(value, list) else [value]
         pairs += [(name, str(item)) for item in values if item is not None]
     return Parameters(pairs)
+
+
+def _one(request: Request, job_id: str, context: Context) -> OneJob:
+    return _jobs(request).one(downloads.KIND, job_id, context, actor_of(request))
 
 
 def _jobs(request: Request) -> Jobs:

@@ -14,13 +14,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from ost_vo.access.actor import Actor
-from ost_vo.access.context import Context
 from ost_vo.faults import NotFoundFault, UsageFault
 from ost_vo.services import downloads, soda_jobs, tap_jobs
 from ost_vo.services.archive import Archive
 from ost_vo.services.engine import Engine
-from ost_vo.services.jobs import Jobs
+from ost_vo.services.jobs import Jobs, OneJob
 from ost_vo.vo import uws, votable
 from ost_vo.vo.parameters import Parameters
 from ost_vo.vo.uws import ACTIVE, Failure, Job, Result
@@ -43,7 +41,7 @@ SHORT_LIST = 100
 LISTS = {tap_jobs.KIND: "/tap/async", soda_jobs.KIND: "/soda/async", downloads.KIND: "/downloads"}
 
 Handler = Callable[[Request], Awaitable[Response]]
-Change = Callable[[Jobs, str, str, Context, Parameters, Actor | None], None]
+Change = Callable[[OneJob, Parameters], None]
 # The document and its media type.
 FailureDocument = Callable[[Failure], tuple[bytes, str]]
 # Sends a result of the job that the URL names, given its file and what it is.
@@ -106,15 +104,19 @@ class _Endpoint:
             Route(job, self.act, methods=["POST"]),
             Route(job, self.delete, methods=["DELETE"]),
             Route(f"{job}/phase", self._text(lambda job: job.phase)),
-            Route(f"{job}/phase", self._changing(Jobs.control), methods=["POST"]),
+            Route(f"{job}/phase", self._changing(OneJob.control), methods=["POST"]),
             Route(f"{job}/executionduration", self._text(lambda job: str(job.execution_duration))),
-            Route(f"{job}/executionduration", self._changing(Jobs.set_execution_duration), methods=["POST"]),
+            Route(
+                f"{job}/executionduration",
+                self._changing(OneJob.set_execution_duration),
+                methods=["POST"],
+            ),
             Route(f"{job}/destruction", self._text(lambda job: uws.timestamp(job.destruction))),
-            Route(f"{job}/destruction", self._changing(Jobs.set_destruction), methods=["POST"]),
+            Route(f"{job}/destruction", self._changing(OneJob.set_destruction), methods=["POST"]),
             Route(f"{job}/quote", self._text(_quote)),
             Route(f"{job}/owner", self._text(lambda job: job.owner or "")),
             Route(f"{job}/parameters", self.parameters),
-            Route(f"{job}/parameters", self._changing(Jobs.set_parameters), methods=["POST"]),
+            Route(f"{job}/parameters", self._changing(OneJob.set_parameters), methods=["POST"]),
             Route(f"{job}/error", self.failure),
             Route(f"{job}/results", self.results),
             Route(f"{job}/results/{{result_id}}", self.result),
@@ -157,9 +159,8 @@ class _Endpoint:
 
     async def delete(self, request: Request) -> Response:
         """Destroy a job (section 2.2.3.2)."""
-        job_id = request.path_params["job_id"]
-        caller = await _caller(request)
-        await run_in_threadpool(_jobs(request).delete, self._kind, job_id, caller, actor_of(request))
+        job = await self._asked(request)
+        await run_in_threadpool(job.delete)
         return _see(f"{self._url(request)}?LAST={SHORT_LIST}")
 
     async def parameters(self, request: Request) -> Response:
@@ -172,11 +173,8 @@ class _Endpoint:
 
     async def result(self, request: Request) -> Response:
         """Send a result."""
-        job_id, result_id = request.path_params["job_id"], request.path_params["result_id"]
-        caller = await _caller(request)
-        path, result = await run_in_threadpool(
-            _jobs(request).result, self._kind, job_id, caller, result_id, actor_of(request)
-        )
+        job = await self._asked(request)
+        path, result = await run_in_threadpool(job.result, request.path_params["result_id"])
         return await self._send_result(request, path, result)
 
     async def failure(self, request: Request) -> Response:
@@ -196,18 +194,19 @@ class _Endpoint:
     def _changing(self, change: Change) -> Handler:
         async def answer(request: Request) -> Response:
             parameters = await read(request)
-            job_id = request.path_params["job_id"]
-            caller = await context_of(request, parameters)
-            jobs, actor = _jobs(request), actor_of(request)
-            await run_in_threadpool(change, jobs, self._kind, job_id, caller, parameters, actor)
+            await run_in_threadpool(change, await self._asked(request, parameters), parameters)
             return _see(self._job_url(request))
 
         return answer
 
     async def _get(self, request: Request) -> Job:
-        job_id = request.path_params["job_id"]
-        caller = await _caller(request)
-        return await run_in_threadpool(_jobs(request).get, self._kind, job_id, caller, actor_of(request))
+        job = await self._asked(request)
+        return await run_in_threadpool(job.get)
+
+    async def _asked(self, request: Request, parameters: Parameters | None = None) -> OneJob:
+        """Return the job of the URL; most requests for one have no parameters of their own."""
+        caller = await context_of(request, parameters or Parameters([]))
+        return _jobs(request).one(self._kind, request.path_params["job_id"], caller, actor_of(request))
 
     async def _changed(self, request: Request, job: Job, seconds: float) -> Job:
         """Return the job when it is in another phase than here, or after so many seconds."""
@@ -267,11 +266,6 @@ def _engine(request: Request) -> Engine:
 
 def _jobs(request: Request) -> Jobs:
     return _engine(request).jobs
-
-
-async def _caller(request: Request) -> Context:
-    """Return who asks, by what the URL chooses: these requests have no parameters of their own."""
-    return await context_of(request, Parameters([]))
 
 
 def _document(content: bytes) -> Response:

@@ -53,14 +53,14 @@ def test_users_addresses_and_all_have_room_for_so_many(archive: ScratchArchive, 
     with pytest.raises(TransientFault, match="From your address, 2 downloads"):
         create(jobs)
     with pytest.raises(TransientFault, match="From your address, 2 downloads"):
-        jobs.control(downloads.KIND, waiting, ANONYMOUS, STARTED)
+        jobs.one(downloads.KIND, waiting, ANONYMOUS).control(STARTED)
     with pytest.raises(TransientFault, match="The archive has 5 downloads"):
         create(jobs, address=THERE)
-    jobs.control(downloads.KIND, own[0], ann, Parameters([("PHASE", "ABORT")]))
+    jobs.one(downloads.KIND, own[0], ann).control(Parameters([("PHASE", "ABORT")]))
     create(jobs, address=THERE)
-    jobs.delete(downloads.KIND, first, ANONYMOUS)
-    jobs.control(downloads.KIND, waiting, ANONYMOUS, STARTED)
-    assert jobs.get(downloads.KIND, waiting, ANONYMOUS).phase is Phase.QUEUED
+    jobs.one(downloads.KIND, first, ANONYMOUS).delete()
+    jobs.one(downloads.KIND, waiting, ANONYMOUS).control(STARTED)
+    assert jobs.one(downloads.KIND, waiting, ANONYMOUS).get().phase is Phase.QUEUED
 
 
 def test_requests_at_the_same_moment_do_not_slip_through(jobs: Jobs) -> None:
@@ -81,10 +81,11 @@ def test_requests_at_the_same_moment_do_not_slip_through(jobs: Jobs) -> None:
 
 
 def test_a_download_lives_for_three_days(jobs: Jobs) -> None:
-    job = jobs.get(downloads.KIND, create(jobs), ANONYMOUS)
+    job = jobs.one(downloads.KIND, create(jobs), ANONYMOUS).get()
     assert abs(job.destruction - datetime.now(UTC) - timedelta(hours=72)) < timedelta(minutes=1)
-    jobs.set_destruction(downloads.KIND, job.id, ANONYMOUS, Parameters([("DESTRUCTION", "2099-01-01")]))
-    assert jobs.get(downloads.KIND, job.id, ANONYMOUS).destruction < datetime.now(UTC) + timedelta(hours=73)
+    asked = jobs.one(downloads.KIND, job.id, ANONYMOUS)
+    asked.set_destruction(Parameters([("DESTRUCTION", "2099-01-01")]))
+    assert asked.get().destruction < datetime.now(UTC) + timedelta(hours=73)
 
 
 def test_only_the_address_of_an_anonymous_creator_is_kept(archive: ScratchArchive, jobs: Jobs) -> None:

@@ -107,7 +107,7 @@ class Office:
 
     def job(self, job_id: str) -> Job:
         """Return a job."""
-        return self.jobs.get(None, job_id, ANONYMOUS)
+        return self.jobs.one(None, job_id, ANONYMOUS).get()
 
     def ended(self, job_id: str) -> Phase | None:
         """Return the last phase of a job, None while it has not ended; a failure of it is one of the test."""
@@ -197,7 +197,7 @@ def test_cutouts_are_cancelled_in_the_middle(office: Office) -> None:
     office.start_here()
     job_id = office.create_cutouts()
     office.until(lambda: office.is_writing(job_id))
-    office.jobs.abort(CUTOUTS, job_id, ANONYMOUS)
+    office.jobs.one(CUTOUTS, job_id, ANONYMOUS).abort()
     office.until(lambda: not directory(office.settings, job_id).exists())
     assert office.job(job_id).phase is Phase.ABORTED
 
@@ -222,9 +222,9 @@ def test_a_download_is_cancelled_in_the_middle(office: Office, night: Night, lar
     office.start_here()
     aborted, deleted = (office.create(night.did(LARGE), form) for form in ("zip-deflated", "zip"))
     office.until_in_the_middle(aborted)
-    office.jobs.control(KIND, aborted, ANONYMOUS, Parameters([("PHASE", "ABORT")]))
+    office.jobs.one(KIND, aborted, ANONYMOUS).control(Parameters([("PHASE", "ABORT")]))
     office.until_in_the_middle(deleted)
-    office.jobs.delete(KIND, deleted, ANONYMOUS)
+    office.jobs.one(KIND, deleted, ANONYMOUS).delete()
     for job_id in (aborted, deleted):
         where = directory(office.settings, job_id)
         office.until(lambda where=where: not where.exists())

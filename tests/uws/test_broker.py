@@ -46,11 +46,11 @@ def test_a_worker_runs_fails_and_aborts_jobs(office: Desk) -> None:
     )
     office.await_phase(done, Phase.COMPLETED)
     assert (directory(office.settings, done) / "result").read_text() == "A=1"
-    office.until(lambda: office.jobs.get("crash", failed, ANONYMOUS).phase is Phase.ERROR)
+    office.until(lambda: office.jobs.one("crash", failed, ANONYMOUS).get().phase is Phase.ERROR)
     office.until(lambda: office.sleepers() == 1)
-    office.jobs.control("sleep", aborted, ANONYMOUS, Parameters([("PHASE", "ABORT")]))
+    office.jobs.one("sleep", aborted, ANONYMOUS).control(Parameters([("PHASE", "ABORT")]))
     office.until(lambda: office.sleepers() == 0)
-    assert office.jobs.get("sleep", aborted, ANONYMOUS).phase is Phase.ABORTED
+    assert office.jobs.one("sleep", aborted, ANONYMOUS).get().phase is Phase.ABORTED
 
 
 def test_kinds_with_places_of_their_own_do_not_wait_for_others(office: Desk) -> None:
@@ -60,11 +60,11 @@ def test_kinds_with_places_of_their_own_do_not_wait_for_others(office: Desk) -> 
     office.until(lambda: office.sleepers() == len(slow))
     quick = [office.create("echo") for _ in range(3)]
     for job_id in quick:
-        office.until(lambda: office.jobs.get("echo", job_id, ANONYMOUS).phase is Phase.COMPLETED)  # noqa: B023
-    assert office.jobs.get("refuse", waiting, ANONYMOUS).phase is Phase.QUEUED
-    office.jobs.abort("sleep", slow[0], ANONYMOUS)
+        office.until(lambda: office.jobs.one("echo", job_id, ANONYMOUS).get().phase is Phase.COMPLETED)  # noqa: B023
+    assert office.jobs.one("refuse", waiting, ANONYMOUS).get().phase is Phase.QUEUED
+    office.jobs.one("sleep", slow[0], ANONYMOUS).abort()
     # Its message has come while there was no place: whoever leaves the place has looked for it.
-    office.until(lambda: office.jobs.get("refuse", waiting, ANONYMOUS).phase is Phase.ERROR)
+    office.until(lambda: office.jobs.one("refuse", waiting, ANONYMOUS).get().phase is Phase.ERROR)
 
 
 @pytest.mark.parametrize("office", [LOST_SOON], indirect=True)
@@ -94,4 +94,4 @@ def test_a_stopped_worker_gives_its_job_back(office: Desk) -> None:
 def test_jobs_wait_while_redis_is_away(office: Desk) -> None:
     (office.settings.sockets / "redis.sock").unlink()
     job_id = office.create("echo")
-    assert office.jobs.get("echo", job_id, ANONYMOUS).phase is Phase.QUEUED
+    assert office.jobs.one("echo", job_id, ANONYMOUS).get().phase is Phase.QUEUED

@@ -40,13 +40,13 @@ def test_a_caller_has_room_for_so_many_jobs_in_the_queue(desk: Desk) -> None:
     assert len(jobs.listing("echo", ann, Parameters([]))) == 2
     waiting = jobs.create("echo", ann, Parameters([]))
     with pytest.raises(TransientFault, match="2 jobs in the queue"):
-        jobs.control("echo", waiting, ann, RUN)
-    assert jobs.get("echo", waiting, ann).phase == Phase.PENDING
+        jobs.one("echo", waiting, ann).control(RUN)
+    assert jobs.one("echo", waiting, ann).get().phase == Phase.PENDING
     # Starting once more what waits already changes nothing, as ever.
-    jobs.control("echo", first, ann, RUN)
-    jobs.control("echo", first, ann, Parameters([("PHASE", "ABORT")]))
-    jobs.control("echo", waiting, ann, RUN)
-    assert jobs.get("echo", waiting, ann).phase == Phase.QUEUED
+    jobs.one("echo", first, ann).control(RUN)
+    jobs.one("echo", first, ann).control(Parameters([("PHASE", "ABORT")]))
+    jobs.one("echo", waiting, ann).control(RUN)
+    assert jobs.one("echo", waiting, ann).get().phase == Phase.QUEUED
 
 
 def test_the_jobs_of_others_take_nobody_elses_room(desk: Desk) -> None:

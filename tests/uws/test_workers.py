@@ -17,11 +17,11 @@ from tests.uws.conftest import LOST_SOON, Desk
 
 
 def get(desk: Desk, kind: str, job_id: str) -> Job:
-    return desk.jobs.get(kind, job_id, ANONYMOUS)
+    return desk.jobs.one(kind, job_id, ANONYMOUS).get()
 
 
 def result(desk: Desk, kind: str, job_id: str) -> str:
-    path, _ = desk.jobs.result(kind, job_id, ANONYMOUS, "result")
+    path, _ = desk.jobs.one(kind, job_id, ANONYMOUS).result("result")
     return path.read_text()
 
 
@@ -78,10 +78,10 @@ def test_an_end_by_hand_cancels_the_query_at_once(desk: Desk, how: str) -> None:
     job_id = desk.create("sleep", SECONDS="600")
     desk.until(lambda: desk.sleepers() == 1)
     if how == "abort":
-        desk.jobs.control("sleep", job_id, ANONYMOUS, Parameters([("PHASE", "ABORT")]))
+        desk.jobs.one("sleep", job_id, ANONYMOUS).control(Parameters([("PHASE", "ABORT")]))
         assert get(desk, "sleep", job_id).phase is Phase.ABORTED
     else:
-        desk.jobs.delete("sleep", job_id, ANONYMOUS)
+        desk.jobs.one("sleep", job_id, ANONYMOUS).delete()
         with pytest.raises(NotFoundFault):
             get(desk, "sleep", job_id)
     desk.until(lambda: desk.sleepers() == 0)
@@ -92,8 +92,8 @@ def test_an_end_by_hand_cancels_the_query_at_once(desk: Desk, how: str) -> None:
 
 def test_a_job_that_takes_too_long_is_aborted_with_a_reason(desk: Desk) -> None:
     job_id = desk.create("sleep", run=False, SECONDS="600")
-    desk.jobs.set_execution_duration("sleep", job_id, ANONYMOUS, Parameters([("EXECUTIONDURATION", "1")]))
-    desk.jobs.control("sleep", job_id, ANONYMOUS, Parameters([("PHASE", "RUN")]))
+    desk.jobs.one("sleep", job_id, ANONYMOUS).set_execution_duration(Parameters([("EXECUTIONDURATION", "1")]))
+    desk.jobs.one("sleep", job_id, ANONYMOUS).control(Parameters([("PHASE", "RUN")]))
     desk.engine()
     desk.await_phase(job_id, Phase.ABORTED)
     assert "execution duration of 1 s" in get(desk, "sleep", job_id).failure.message
@@ -168,7 +168,7 @@ def test_destruction_takes_the_row_and_the_files(desk: Desk) -> None:
     job_id, kept = desk.create("echo"), desk.create("echo")
     desk.await_phase(kept, Phase.COMPLETED)
     past = Parameters([("DESTRUCTION", "2020-01-01T00:00:00Z")])
-    desk.jobs.set_destruction("echo", job_id, ANONYMOUS, past)
+    desk.jobs.one("echo", job_id, ANONYMOUS).set_destruction(past)
     engine.worker.sweep()
     with pytest.raises(NotFoundFault):
         get(desk, "echo", job_id)
@@ -183,10 +183,10 @@ def test_a_job_of_a_user_is_nobody_elses(desk: Desk) -> None:
         for (number,) in desk.execute("SELECT user_id FROM archive.users ORDER BY name")
     )
     job_id = desk.jobs.create("echo", ann, Parameters([]))
-    assert desk.jobs.get("echo", job_id, ann).owner == "ann"
+    assert desk.jobs.one("echo", job_id, ann).get().owner == "ann"
     for other in (bob, ANONYMOUS):
         with pytest.raises(AuthorizationFault):
-            desk.jobs.get("echo", job_id, other)
+            desk.jobs.one("echo", job_id, other).get()
         assert desk.jobs.listing("echo", other, Parameters([])) == []
     assert [job.id for job in desk.jobs.listing("echo", ann, Parameters([]))] == [job_id]
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ost_vo.access.actor import Actor
 from ost_vo.access.context import Context
 from ost_vo.services import jobs as services
-from ost_vo.services.jobs import Jobs
+from ost_vo.services.jobs import Jobs, OneJob
 from ost_vo.vo.uws import Job, Phase
 from ost_vo.web.api.callers import User
 from ost_vo.web.api.fields import Body, Moment, Name, Reason, ReasonQuery, Text
@@ -123,26 +123,26 @@ def list_jobs(request: Request, actor: User, wanted: Annotated[JobQuery, Query()
 @router.get("/{job_id}", responses=refusals(400, 401, 403, 404))
 def get_job(request: Request, actor: User, job_id: Name) -> WholeJob:
     """Return a job: one's own, or with the permission jobs_view_all anybody's."""
-    return _whole(request, _jobs(request).get(None, job_id, _context(actor), actor))
+    return _whole(request, _one(request, actor, job_id).get())
 
 
 @router.post("/{job_id}/cancel", responses=refusals(400, 401, 403, 404))
 def cancel_job(request: Request, actor: User, job_id: Name, wanted: Cancellation) -> WholeJob:
     """Abort a job: one's own, or with jobs_cancel_any anybody's; one that has ended stays as it is."""
-    return _whole(request, _jobs(request).abort(None, job_id, _context(actor), actor, wanted.reason))
+    return _whole(request, _one(request, actor, job_id).abort(wanted.reason))
 
 
 @router.put("/{job_id}/destruction", responses=refusals(400, 401, 403, 404))
 def set_destruction(request: Request, actor: User, job_id: Name, wanted: NewDestruction) -> WholeJob:
     """Say when a job is destroyed: one's own, or with the permission jobs_ttl_modify anybody's."""
-    moment, reason = wanted.destruction, wanted.reason
-    return _whole(request, _jobs(request).keep_until(None, job_id, _context(actor), moment, actor, reason))
+    job = _one(request, actor, job_id).keep_until(wanted.destruction, wanted.reason)
+    return _whole(request, job)
 
 
 @router.delete("/{job_id}", status_code=204, response_class=Response, responses=refusals(400, 401, 403, 404))
 def delete_job(request: Request, actor: User, job_id: Name, reason: ReasonQuery = "") -> None:
     """Destroy a job with its results: one's own, or with jobs_cancel_any and jobs_ttl_modify anybody's."""
-    _jobs(request).delete(None, job_id, _context(actor), actor, reason)
+    _one(request, actor, job_id).delete(reason)
 
 
 def _jobs(request: Request) -> Jobs:
@@ -150,9 +150,9 @@ def _jobs(request: Request) -> Jobs:
     return jobs
 
 
-def _context(actor: Actor) -> Context:
-    """Return the context of somebody whose projects do not matter."""
-    return Context(user_id=actor.user_id)
+def _one(request: Request, actor: Actor, job_id: str) -> OneJob:
+    """Return a job as somebody asks for it, whose projects do not matter."""
+    return _jobs(request).one(None, job_id, Context(user_id=actor.user_id), actor)
 
 
 def _whole(request: Request, job: Job) -> WholeJob:

@@ -64,7 +64,7 @@ async def job_page(request: Request) -> Response:
     caller = await layout.context_of(request)
     job_id = request.path_params["job_id"]
     try:
-        job = await run_in_threadpool(_jobs(request).get, downloads.KIND, job_id, caller)
+        job = await run_in_threadpool(_jobs(request).one(downloads.KIND, job_id, caller).get)
     except Fault as fault:
         return await layout.render(request, "fault.html", errors.status(fault), fault=fault)
     return await layout.render(
@@ -83,9 +83,7 @@ async def abort(request: Request) -> Response:
     caller = await layout.context_of(request)
     job_id = request.path_params["job_id"]
     try:
-        await run_in_threadpool(
-            _jobs(request).control, downloads.KIND, job_id, caller, Parameters([("PHASE", "ABORT")])
-        )
+        await run_in_threadpool(_jobs(request).one(downloads.KIND, job_id, caller).abort)
     except Fault as fault:
         return await layout.render(request, "fault.html", errors.status(fault), fault=fault)
     return RedirectResponse(f"{base_url(request)}/cart/{job_id}", 303)
