@@ -5,7 +5,10 @@ Source: DataLink 1.1 sections 2 (parameters), 3 (response), 4 (service descripto
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from functools import lru_cache, partial
+from typing import TypeVar
 from urllib.parse import quote
 
 from ost_vo.access.context import Context
@@ -39,6 +42,30 @@ _HEADER_FORMATS = [
 # What a link leads to: the cells of its row after the first.
 _Row = tuple[object, ...]
 
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link of a data set: the first columns of its row (section 3.2); None where there is nothing.
+
+    Attributes:
+        url: where it leads.
+        service: which service of the document works on the data, in place of a URL.
+        error: why there is no link.
+        description: what it leads to.
+        semantics: what that is to the data set, by the vocabulary's term with ``#``.
+        media_type, size: of what it leads to [byte].
+    """
+
+    url: str | None
+    service: str | None
+    error: str | None
+    description: str | None
+    semantics: str
+    media_type: str | None
+    size: int | None
+
 
 def links(archive: Archive, parameters: Parameters, context: Context) -> tuple[bytes, str]:
     """Return the links of every ID, and the media type of the document.
@@ -54,12 +81,23 @@ def links(archive: Archive, parameters: Parameters, context: Context) -> tuple[b
     limit = parameters.count("MAXREC")
     limit = tap.maxrec(archive, parameters) if limit is not None else archive.settings.max_maxrec
     wanted = list(dict.fromkeys(identifier.strip() for identifier in parameters.all("ID")))
-    base = base_url(archive, context)
-    documentation = archive.settings.documentation_url or f"{base}/"
-    writer = _Writer(base, documentation, archive.settings)
+    writer = _writer(archive, context)
     complete = _write(archive, writer, wanted[:MAX_IDENTIFIERS], context, limit)
     is_whole = complete and len(wanted) <= MAX_IDENTIFIERS and (limit > 0 or not wanted)
-    return writer.document(is_whole, descriptors.links(base)), media_type
+    return writer.document(is_whole, descriptors.links(base_url(archive, context))), media_type
+
+
+def links_of(archive: Archive, identifier: str, context: Context) -> list[Link]:
+    """Return the links of one data set: the rows of its document.
+
+    Raises:
+        TransientFault: out of time or connections.
+    """
+    stored = _stored(archive, [identifier])
+    with archive.database.connection() as connection:
+        found = data_sets(connection, archive.transaction_settings(context), list(stored.values()))
+    rows = _writer(archive, context).rows(identifier, found.get(stored.get(identifier, "")))
+    return [Link(*row[: len(fields(Link))]) for row in rows]  # type: ignore[arg-type]
 
 
 def product(archive: Archive, identifier: str, context: Context) -> Product:
@@ -131,6 +169,11 @@ def _write(archive: Archive, writer: _Writer, identifiers: list[str], context: C
     return True
 
 
+def _writer(archive: Archive, context: Context) -> _Writer:
+    base = base_url(archive, context)
+    return _Writer(base, archive.settings.documentation_url or f"{base}/", archive.settings)
+
+
 class _Writer:
     """Writes the rows of a document, and the services that they refer to.
 
@@ -162,17 +205,8 @@ class _Writer:
             found: the data set; None for an identifier of none that the caller may see.
             limit: the most rows of the document.
         """
-        links = [linkrows.cells(link) for link in self._own(identifier, found)]
-        if found is not None and found.product.missing_since is None:
-            links += [
-                self._relation(relation)
-                for relation in found.relations
-                if relation.other.missing_since is None
-            ]
-            kind = cut_kind(found)
-            links += [linkrows.cells(self._cutout(found.product, kind))] if kind else []
-        else:
-            kind = None
+        links = self._links(identifier, found, linkrows.cells, self._relation)
+        kind = _cut_kind(found)
         if self.count + len(links) > limit:
             return False
         self.count += len(links)
@@ -187,6 +221,25 @@ class _Writer:
         end = tail.rindex(b"</VOTABLE>")
         services = "".join(f"{text}\n" for text in self._services)
         return b"".join([head, "".join(self._rows).encode(), tail[:end], services.encode(), tail[end:]])
+
+    def rows(self, identifier: str, found: DataSet | None) -> list[_Row]:
+        """Return the rows of a data set, as :meth:`add` writes them."""
+        return self._links(identifier, found, lambda row: row, self._relation_row)
+
+    def _links(
+        self,
+        identifier: str,
+        found: DataSet | None,
+        written: Callable[[_Row], T],
+        related: Callable[[Relation], T],
+    ) -> list[T]:
+        """Return the links of a data set, each as one function makes it of its row, or one of a relation."""
+        links = [written(row) for row in self._own(identifier, found)]
+        if found is not None and found.product.missing_since is None:
+            links += [related(one) for one in found.relations if one.other.missing_since is None]
+            if kind := _cut_kind(found):
+                links.append(written(self._cutout(found.product, kind)))
+        return links
 
     def _own(self, identifier: str, found: DataSet | None) -> list[_Row]:
         """Return the links to the file and to what the archive has made of it."""
@@ -210,15 +263,22 @@ class _Writer:
         key = (relation.semantics, relation.other.identifier)
         known = self._related.get(key)
         if known is None:
-            row = _file_row(self._base, relation.other, f"#{relation.semantics}", _why(relation))
-            known = self._related[key] = linkrows.cells(row)
+            known = self._related[key] = linkrows.cells(self._relation_row(relation))
         return known
+
+    def _relation_row(self, relation: Relation) -> _Row:
+        return _file_row(self._base, relation.other, f"#{relation.semantics}", _why(relation))
 
     def _cutout(self, found: Product, kind: Kind) -> _Row:
         service, media_type = self._cutouts.id(found.identifier), MEDIA_TYPES[kind]
         qualifier = f"#{found.product_type}" if found.product_type else None
         data = (f"Cutouts of {found.path}", "#cutout", media_type, None, qualifier, None)
         return (None, service, None, *data, *_permission(found))
+
+
+def _cut_kind(found: DataSet | None) -> Kind | None:
+    """Return what is offered to be cut out of a data set whose file is there, None for nothing."""
+    return cut_kind(found) if found is not None and found.product.missing_since is None else None
 
 
 @lru_cache(maxsize=64)

@@ -58,6 +58,8 @@ SHOWS_NO_PRODUCT = {
     "/overview": "numbers, by what /api/v1/holdings asks",
     "/cart": "the caller's own jobs, by the functions of /downloads; tests/pages",
     "/cart/{job_id}": "the same",
+    "/jobs": "the caller's own jobs, by the functions of /api/v1/jobs; tests/pages/test_jobs.py",
+    "/jobs/{job_id}": "the same",
     "/language": "nothing",
     "/notes/run": "what /runs/{name} shows; tests/pages/test_administration.py",
     "/notes/target": "what /targets/{name} shows; the same",

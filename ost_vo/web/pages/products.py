@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,8 +16,9 @@ from starlette.responses import RedirectResponse, Response
 from ost_vo.access.actor import Actor
 from ost_vo.access.context import Context
 from ost_vo.faults import AuthenticationFault, Fault, NotFoundFault
-from ost_vo.services import headers, picture_store, products, publishing, search
+from ost_vo.services import datalink, headers, picture_store, products, publishing, search
 from ost_vo.services.archive import Archive
+from ost_vo.services.datalink import Link
 from ost_vo.services.picture_store import Kind
 from ost_vo.services.products import Family, Filters
 from ost_vo.vo.columns import Column
@@ -47,6 +49,7 @@ class _Shown:
     header: str
     has_preview: bool
     overlay: Overlay | None
+    links: list[Link]
 
 
 async def product_page(request: Request) -> Response:
@@ -123,6 +126,9 @@ async def _page(request: Request, identifier: str, fault: Fault | None = None) -
         family=shown.family,
         tree=family.tree(shown.family),
         overlay=shown.overlay,
+        links=[
+            (meaning, list(group)) for meaning, group in groupby(shown.links, lambda link: link.semantics)
+        ],
         header=shown.header,
         has_preview=shown.has_preview,
         why=_REASONS[shown.row["privileges"]],
@@ -141,7 +147,8 @@ def _look(archive: Archive, context: Context, identifier: str) -> _Shown:
     has_preview = Kind.PREVIEW in picture_store.sizes(archive.settings, found[0]["sha256"])
     frame = overlay.plane(found[0]) if has_preview else None
     over = overlay.overlay(frame, search.in_field(archive, context, identifier)) if frame else None
-    return _Shown(found[0], list(products.columns(archive)), relatives, text, has_preview, over)
+    links = datalink.links_of(archive, identifier, context)
+    return _Shown(found[0], list(products.columns(archive)), relatives, text, has_preview, over, links)
 
 
 def _why_seen(row: dict[str, Any], actor: Actor | None) -> str:

@@ -83,16 +83,18 @@ if (cart) {
   }
 }
 
-async function follow(pause) {
-  const job = document.getElementById("job");
-  if (!job?.hasAttribute("data-active")) return;
+// Keeps a part of the page up to date as long as it is active.
+async function follow(part, pause = FIRST_LOOK) {
+  const shown = document.getElementById(part);
+  if (!shown?.hasAttribute("data-active")) return;
   await new Promise((resolve) => setTimeout(resolve, pause));
   const answer = await fetch(location.href);
-  if (answer.ok) {
+  // What has the focus is left alone: a button is not taken away from under a hand.
+  if (answer.ok && !shown.contains(document.activeElement)) {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    job.replaceWith(page.getElementById("job"));
+    shown.replaceWith(page.getElementById(part));
   }
-  await follow(Math.min(LAST_LOOK, pause * 1.3));
+  await follow(part, Math.min(LAST_LOOK, pause * 1.3));
 }
 
 const job = document.getElementById("job");
@@ -103,6 +105,7 @@ if (job) {
     keep(JOBS, [{ id, since: Date.now() }, ...before].slice(0, KEPT_JOBS));
     keep(CART, {}); // what was chosen is in it
   }
-  follow(FIRST_LOOK);
+  follow("job");
 }
+follow("jobs");
 showCount();
