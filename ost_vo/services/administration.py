@@ -12,7 +12,9 @@ import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pydantic import SecretStr
@@ -25,11 +27,12 @@ from ost_vo.services import doctor, overrides
 from ost_vo.services.archive import Archive
 from ost_vo.services.worker import Worker
 from ost_vo.settings import Settings
-from ost_vo.store import alarms, leftovers, schema
+from ost_vo.store import alarms, file_events, leftovers, schema
 from ost_vo.store import overrides as words
 from ost_vo.store.alarms import Alarm
 from ost_vo.store.connections import Database
 from ost_vo.store.diagnosis import Finding
+from ost_vo.store.file_events import FileEvent, Place
 from ost_vo.store.leftovers import Attempt, Lost
 from ost_vo.store.measures import Measures, measures
 from ost_vo.store.quarantine import Entry
@@ -58,6 +61,8 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 MAX_PAGE = 1000
 ANSWER_SECONDS = 5
 MASK = "********"
+# Those of a bigint, 19 at the most.
+_KEY_DIGITS = 19
 # Where passwords are within other values: in connection strings, and before the @ of a URL.
 _SECRETS = (
     re.compile(r"(?<=password=)('(?:[^'\\]|\\.)*'|\S+)"),
@@ -274,6 +279,35 @@ def missing(
     with archive.database.connection() as connection:
         found = leftovers.missing(connection, archive.transaction_settings(context), after or "", limit + 1)
     return found[:limit], found[limit - 1].identifier if len(found) > limit else None
+
+
+def events_of_files(
+    database: Database, actor: Actor, after: str | None = None, limit: int = 100
+) -> tuple[list[FileEvent], str | None]:
+    """Return the problems that were met with files of products that the caller sees, the latest first.
+
+    Arguments and faults are those of :func:`quarantine`; the permission is maintenance_orphans.
+
+    Raises:
+        UsageFault: ``after`` is no cursor.
+    """
+    actor.require(ORPHANS)
+    _check_limit(limit)
+    with words.seeing(database, actor) as cursor:
+        found = file_events.page(cursor, actor, _place(after) if after else None, limit + 1)
+    events = [event for event, _ in found[:limit]]
+    if len(found) <= limit:
+        return events, None
+    moment, product_id, problem = found[limit - 1][1]
+    return events, f"{moment.isoformat()} {product_id} {problem}"
+
+
+def _place(cursor: str) -> Place:
+    match cursor.split(" "):
+        case [moment, number, problem] if number.isascii() and number.isdigit() and len(number) < _KEY_DIGITS:
+            with suppress(ValueError):
+                return datetime.fromisoformat(moment), int(number), problem
+    raise UsageFault(f"{cursor[:80]!r} is no cursor.", "Take `next` of the page before.")
 
 
 def clean_up(worker: Worker, actor: Actor) -> None:

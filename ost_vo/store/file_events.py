@@ -9,10 +9,15 @@ from typing import Literal
 
 from psycopg2.extensions import connection as Connection
 
+from ost_vo.access.actor import Actor
 from ost_vo.store.observations import transaction
+from ost_vo.store.overrides import VISIBLE
 from ost_vo.store.products import FileState
+from ost_vo.store.transactions import Cursor
 
 Problem = Literal["missing", "changed", "unreadable"]
+# Of an event in the list of all: when it was met last, of which product, and what it is.
+Place = tuple[datetime, int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,35 @@ def events(connection: Connection) -> list[FileEvent]:
     with transaction(connection, {}) as cursor:
         cursor.execute(statement)
         return [FileEvent(*row) for row in cursor.fetchall()]
+
+
+def page(cursor: Cursor, actor: Actor, behind: Place | None, limit: int) -> list[tuple[FileEvent, Place]]:
+    """Return events of the products that somebody sees, the latest first, each with its place in the list.
+
+    Args:
+        cursor: of :func:`ost_vo.store.overrides.seeing`.
+        actor: who asks.
+        behind: the place that they follow, None for the first ones.
+        limit: the most events.
+    """
+    moment, product_id, problem = behind or (None, None, None)
+    cursor.execute(
+        f"""
+        SELECT path, obs_publisher_did, problem, detail, times, first_seen, last_seen, p.product_id
+        FROM archive.file_events e JOIN archive.products p ON p.product_id = e.product_id
+        WHERE {VISIBLE} AND (%(moment)s::timestamptz IS NULL
+            OR (last_seen, p.product_id, problem) < (%(moment)s::timestamptz, %(product_id)s, %(problem)s))
+        ORDER BY last_seen DESC, p.product_id DESC, problem DESC LIMIT %(limit)s""",  # noqa: S608
+        {
+            "operator": actor.is_operator,
+            "moment": moment,
+            "product_id": product_id,
+            "problem": problem,
+            "limit": limit,
+        },
+    )
+    events = ((FileEvent(*row), product_id) for *row, product_id in cursor.fetchall())
+    return [(event, (event.last_seen, product_id, event.problem)) for event, product_id in events]
 
 
 @dataclass(frozen=True, slots=True)

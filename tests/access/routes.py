@@ -157,6 +157,7 @@ SHOWS_NO_PRODUCT = {
     "/api/v1/admin/settings": "settings without secrets, for those with a permission",
     "/api/v1/admin/quarantine": "files that are no products, for those with a permission",
     "/api/v1/admin/missing": "products of the context; tests/api/test_administration.py looks through it",
+    "/api/v1/file-events": "products that the caller sees; the same test looks through it",
     "/api/v1/admin/solving": "products that the caller sees; the same test looks through it",
     "/api/v1/admin/reconcile": "the caller's own jobs, for those with a permission",
     "/api/v1/admin/reconcile/{job_id}": "what differs on disk, of the caller's own job, with a permission",

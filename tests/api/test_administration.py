@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from html import unescape
 
 import pytest
 import requests
@@ -24,6 +25,7 @@ GUARDED = {
     ("GET", "admin/settings", None): ("system_settings_view", 200),
     ("GET", "admin/quarantine", None): ("datafiles_reevaluate", 200),
     ("GET", "admin/missing", None): ("maintenance_orphans", 200),
+    ("GET", "file-events", None): ("maintenance_orphans", 200),
     ("GET", "admin/solving", None): ("datafiles_plate_solve", 200),
     ("POST", "admin/solving", '{"identifiers": ["ivo://x/y?1"]}'): ("datafiles_plate_solve", 409),
     ("GET", "admin/reconcile", None): ("maintenance_reconcile", 200),
@@ -154,6 +156,38 @@ def test_missing_files_are_those_that_one_sees(blues: Blues, call: Call) -> None
     # Not even a superuser sees what is somebody else's alone.
     for user in ("eve", "root"):
         assert call(user, "GET", "admin/missing").json()["files"] == []
+
+
+def test_problems_with_files_are_told_to_those_who_see_the_product(blues: Blues, call: Call) -> None:
+    grant(call, "maintenance_orphans")
+    dsn = blues.service.settings.dsn("postgres")
+    execute(
+        dsn,
+        "SELECT archive.note_file_event(obs_publisher_did, 'changed', %s) FROM archive.products"
+        " WHERE path LIKE 'blues/raw%%'",
+        HOSTILE,
+    )
+    execute(dsn, "SELECT archive.note_file_event(%s, 'missing', 'gone')", blues.did("raw1"))
+    found, cursor = [], {}
+    while True:
+        page = call("bob", "GET", "file-events", params={"limit": 1, **cursor}).json()
+        found += [(event["path"], event["problem"], event["detail"]) for event in page["events"]]
+        if page["next"] is None:
+            break
+        cursor = {"cursor": page["next"]}
+    assert found[0] == ("blues/raw1", "missing", "gone")
+    assert sorted(found[1:]) == [(f"blues/{name}", "changed", HOSTILE) for name in ("raw1", "raw2")]
+    for user in ("eve", "root"):
+        assert call(user, "GET", "file-events").json() == {"events": [], "next": None}
+    for wrong in ("nothing", "2026-01-01 1", "x 1 missing", "2026-01-01 99999999999999999999 missing"):
+        assert call("bob", "GET", "file-events", params={"cursor": wrong}).status_code == 400
+    page = requests.get(
+        f"{blues.service.url}/administration/missing",
+        auth=("bob", PASSWORD),
+        headers={"Accept": "text/html"},
+        timeout=60,
+    ).text
+    assert (page.count("blues/raw"), "<script>alert" in page, HOSTILE in unescape(page)) == (3, False, True)
 
 
 def test_plate_solving_is_listed_for_those_who_see_the_product(blues: Blues, call: Call) -> None:

@@ -20,6 +20,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from ost_vo.services.administration import SECTIONS
 from ost_vo.services.picture_store import Kind, path
 from tests.blues import PASSWORD, Blues
 from tests.conftest import Service, execute
@@ -252,6 +253,28 @@ def test_send_a_table_to_a_program_on_the_desktop(page: Page, tmp_path: Path) ->
     assert len(parse_single_table(BytesIO(fetched.content)).array) == rows(page)
 
 
+def test_jobs_are_followed(page: Page, blues: Blues) -> None:
+    dsn, job = blues.service.settings.dsn("postgres"), "f0" * 16
+    execute(
+        dsn,
+        "INSERT INTO archive.jobs (job_id, kind, phase, owner_id, context, parameters, execution_duration,"
+        " destruction, worker, started, queued, heartbeat, progress)"
+        " SELECT %s, 'download', 'EXECUTING', user_id, '{}', '[]', 600, now() + interval '1 day', 'x',"
+        """ now(), now(), now() + interval '1 hour', '{"bytes_done": 1, "bytes_total": 4}'"""
+        " FROM archive.users WHERE name = 'bob'",
+        job,
+    )
+    log_in(page, "bob")
+    page.goto("/jobs")
+    row = page.get_by_role("row").filter(has_text="Download")
+    expect(row.get_by_role("progressbar")).to_have_js_property("position", 0.25)
+    execute(dsn, "UPDATE archive.jobs SET phase = 'ABORTED', ended = now() WHERE job_id = %s", job)
+    expect(row.get_by_role("progressbar")).to_have_count(0)
+    with page.expect_navigation():
+        row.get_by_role("button", name="Delete").click()
+    expect(row).to_have_count(0)
+
+
 def test_solve_a_discrepancy(page: Page, blues: Blues) -> None:
     execute(
         blues.service.settings.dsn("postgres"),
@@ -284,6 +307,9 @@ AXE_PAGES = (
     "/darks?exposure_type=dark",
     "/query",
     "/cart",
+    "/jobs",
+    "/account",
+    "/tags",
     "/login",
 )
 
@@ -293,12 +319,15 @@ def serious(page: Page) -> list[str]:
     return [f"{v['id']}: {v['nodes'][0]['html'][:150]}" for v in found if v["impact"] in SERIOUS]
 
 
+@pytest.mark.usefixtures("blues")
 @pytest.mark.parametrize(("scheme", "size"), [("light", DESK), ("dark", PHONE)], ids=["light", "dark phone"])
 def test_nobody_is_kept_out(page: Page, frame: str, scheme: str, size: dict[str, int]) -> None:
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size(size)
     found = {}
-    for address in (*AXE_PAGES, frame):
+    log_in(page, "root")
+    looked_after = [f"/administration/{section}" for section in SECTIONS]
+    for address in (*AXE_PAGES, *looked_after, frame):
         page.goto(address)
         found[address] = serious(page)
         if page.evaluate("document.documentElement.scrollWidth") > size["width"]:

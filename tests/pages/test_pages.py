@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from html import unescape
+from html import escape, unescape
+from io import BytesIO
 from urllib.parse import urlencode
 
 import pytest
 import requests
+from astropy.io.votable import parse_single_table
 
 from tests.blues import PASSWORD, Blues
 from tests.conftest import Service, execute
@@ -79,6 +81,27 @@ def test_product_shows_facts_header_and_links(service: Service) -> None:
     assert did["path"].rsplit("/", 1)[-1] in page
     assert "SIMPLE" in page
     assert f"/datalink/links?{urlencode({'ID': did['obs_publisher_did']})}" in page
+
+
+def test_a_product_has_the_links_of_datalink_in_words(service: Service) -> None:
+    query = (
+        "SELECT obs_publisher_did FROM ost.products"
+        " WHERE exposure_type = 'light' AND instrument_name LIKE 'SBIG%' AND t_exptime = 60"
+    )
+    asked = {"LANG": "ADQL", "FORMAT": "json", "QUERY": query}
+    found = requests.get(f"{service.url}/tap/sync", params=asked, timeout=60).json()["data"]
+    identifier = {"ID": found[0][0]}
+    answer = requests.get(f"{service.url}/datalink/links", params=identifier, timeout=60)
+    rows = parse_single_table(BytesIO(answer.content)).to_table()
+    page = get(service, f"/product?{urlencode(identifier)}", **{"Accept-Language": "de"}).text
+    table = page[page.index('class="rows links"') :].partition("</table>")[0]
+    assert unescape(table).count("<tr><td>") == len(rows)
+    for row in rows:
+        assert not row["access_url"] or f'href="{escape(row["access_url"])}"' in table
+        assert row["description"] in unescape(table)
+    for semantics, words in {"#this": "Die Datei", "#dark": "Passende Dunkelbilder"}.items():
+        assert semantics in rows["semantics"]
+        assert words in table
 
 
 def test_darks_for_a_frame_are_those_of_its_camera(service: Service) -> None:

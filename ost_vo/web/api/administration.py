@@ -158,6 +158,25 @@ class MissingPage(BaseModel):
     next: str | None = Field(description=_Next)
 
 
+class ListedEvent(BaseModel):
+    """A problem that was met with the file of a product."""
+
+    identifier: str
+    path: str
+    problem: Literal["missing", "changed", "unreadable"]
+    detail: str
+    times: int = Field(description="How often it was met.")
+    first_seen: datetime
+    last_seen: datetime
+
+
+class EventPage(BaseModel):
+    """Some problems with files, the latest first."""
+
+    events: list[ListedEvent]
+    next: str | None = Field(description=_Next)
+
+
 class Attempt(BaseModel):
     """What came of plate solving of a product."""
 
@@ -287,6 +306,17 @@ def list_missing(
     found, following = administration.missing(archive, context, actor, wanted.cursor, wanted.limit)
     files = [MissingFile.model_validate(lost, from_attributes=True) for lost in found]
     return MissingPage(files=files, next=following)
+
+
+@router.get("/file-events", responses=refusals(400, 401, 403))
+def list_file_events(actor: User, database: Accounts, wanted: Annotated[PageQuery, Query()]) -> EventPage:
+    """List files that were missing, changed or unreadable when somebody wanted them.
+
+    Those of products that the caller sees, with the permission maintenance_orphans.
+    """
+    found, following = administration.events_of_files(database, actor, wanted.cursor, wanted.limit)
+    events = [ListedEvent.model_validate(event, from_attributes=True) for event in found]
+    return EventPage(events=events, next=following)
 
 
 @router.get("/admin/solving", responses=refusals(400, 401, 403))

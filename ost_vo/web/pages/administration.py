@@ -154,7 +154,15 @@ def _missing(desk: Desk) -> dict[str, Any]:
     found, following = administration.missing(
         desk.archive, desk.context, desk.actor, desk.asked.one("CURSOR"), _ROWS
     )
-    return {"files": found, "next": following}
+    events, later = administration.events_of_files(
+        desk.archive.accounts_database, desk.actor, desk.asked.one("EVENTS") or None, _ROWS
+    )
+    return {
+        "files": found,
+        "next": following,
+        "events": events,
+        "more_events": urlencode({"events": later}) if later else None,
+    }
 
 
 def _discrepancies(desk: Desk) -> dict[str, Any]:
