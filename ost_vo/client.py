@@ -133,7 +133,12 @@ class Archive:
 
     def projects(self) -> Table:
         """Return the projects that the caller may know of."""
-        rows: list[dict[str, Any]] = self.call("GET", "projects")
+        rows: list[dict[str, Any]] = []
+        following: str | None = ""
+        while following is not None:
+            page = self.call("GET", "projects", params={"cursor": following})
+            rows += page["projects"]
+            following = page["next"]
         return Table([_column(name, kind, rows) for name, kind in _PROJECT_COLUMNS.items()])
 
     def publish(self, product: Any, privileges: int, reason: str = "") -> list[str]:

@@ -7,7 +7,7 @@ after; only superusers make superusers.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,6 +34,9 @@ _TOKEN_NAME_CHARACTERS = 64
 _FULL_NAME_CHARACTERS = 200
 _DAY = 86_400
 
+# Called with a user, whom nobody else can change any more; raises to refuse a change.
+Expect = Callable[[User], None]
+
 
 def actor_named(database: Database, name: str) -> Actor:
     """Return a user as somebody who wants to do something, for the operator who acts in a user's place.
@@ -48,11 +51,18 @@ def actor_named(database: Database, name: str) -> Actor:
     return account.actor
 
 
-def listing(database: Database, actor: Actor) -> list[User]:
-    """Return all users, for those with the permission users_view."""
+def listing(database: Database, actor: Actor, after: str = "", limit: int | None = None) -> list[User]:
+    """Return users by name, for those with the permission users_view.
+
+    Args:
+        database: of the role ost_accounts.
+        actor: who asks.
+        after: the name that they follow.
+        limit: the most users; None for all.
+    """
     actor.require(VIEW)
     with reading(database) as cursor:
-        return people.listing(cursor)
+        return people.listing(cursor, after, limit)
 
 
 def get(database: Database, actor: Actor, name: str) -> User:
@@ -114,8 +124,23 @@ def create(
         people.create(cursor, name, stored, full_name, role, is_superuser)
 
 
-def set_role(database: Database, actor: Actor, name: str, role: str, reason: str = "") -> None:
+def set_role(
+    database: Database,
+    actor: Actor,
+    name: str,
+    role: str,
+    reason: str = "",
+    expect: Expect | None = None,
+) -> None:
     """Give a user another role, with the permission users_edit_roles.
+
+    Args:
+        database: of the role ost_accounts.
+        actor: who does it.
+        name: of the user.
+        role: the new one.
+        reason: why, for the audit log.
+        expect: called with the user, whom nobody else can change any more; raises to refuse.
 
     Raises:
         AuthorizationFault: the caller has not the permission, or not all that goes with either role.
@@ -123,12 +148,19 @@ def set_role(database: Database, actor: Actor, name: str, role: str, reason: str
         UsageFault: there is no such role.
     """
     _check_role(role)
-    with _editing(database, actor, name, reason) as (cursor, user):
+    with _editing(database, actor, name, reason, expect=expect) as (cursor, user):
         _check_reach(actor, people.permissions(cursor), role, is_superuser=user.is_superuser)
         people.set_role(cursor, user.user_id, role)
 
 
-def set_superuser(database: Database, actor: Actor, name: str, is_superuser: bool, reason: str = "") -> None:
+def set_superuser(
+    database: Database,
+    actor: Actor,
+    name: str,
+    is_superuser: bool,
+    reason: str = "",
+    expect: Expect | None = None,
+) -> None:
     """Make a user a superuser, or not any more; only superusers may.
 
     Raises:
@@ -136,7 +168,7 @@ def set_superuser(database: Database, actor: Actor, name: str, is_superuser: boo
         ConflictFault: nobody would be left.
         NotFoundFault: there is no such user.
     """
-    with _editing(database, actor, name, reason) as (cursor, user):
+    with _editing(database, actor, name, reason, expect=expect) as (cursor, user):
         if not actor.is_superuser:
             raise AuthorizationFault("Only superusers say who is a superuser.")
         if not is_superuser:
@@ -144,7 +176,14 @@ def set_superuser(database: Database, actor: Actor, name: str, is_superuser: boo
         people.set_superuser(cursor, user.user_id, is_superuser)
 
 
-def set_active(database: Database, actor: Actor, name: str, is_active: bool, reason: str = "") -> None:
+def set_active(
+    database: Database,
+    actor: Actor,
+    name: str,
+    is_active: bool,
+    reason: str = "",
+    expect: Expect | None = None,
+) -> None:
     """Let a user log in, or not any more, with the permission users_edit_roles.
 
     The sessions of a user who is not active end; tokens do not work, and jobs fail, until the user is again.
@@ -154,13 +193,20 @@ def set_active(database: Database, actor: Actor, name: str, is_active: bool, rea
         ConflictFault: it is the last active superuser.
         NotFoundFault: there is no such user.
     """
-    with _editing(database, actor, name, reason) as (cursor, user):
+    with _editing(database, actor, name, reason, expect=expect) as (cursor, user):
         if not is_active:
             _keep_a_superuser(cursor, user)
         people.set_active(cursor, user.user_id, is_active)
 
 
-def set_password(database: Database, actor: Actor, name: str, password: str, reason: str = "") -> None:
+def set_password(
+    database: Database,
+    actor: Actor,
+    name: str,
+    password: str,
+    reason: str = "",
+    expect: Expect | None = None,
+) -> None:
     """Give another user a password, with the permission users_edit_roles; the user's sessions end.
 
     Raises:
@@ -169,7 +215,7 @@ def set_password(database: Database, actor: Actor, name: str, password: str, rea
         UsageFault: the password will not do.
     """
     stored = passwords.hashed(password)
-    with _editing(database, actor, name, reason) as (cursor, user):
+    with _editing(database, actor, name, reason, expect=expect) as (cursor, user):
         people.set_password(cursor, user.user_id, stored)
 
 
@@ -287,13 +333,23 @@ def create_token(
     return secret, made
 
 
-def tokens(database: Database, actor: Actor, owner: str | None = None) -> list[Token]:
-    """Return the tokens of a user, as :func:`revoke_token` may revoke them; one's own by default."""
+def tokens(
+    database: Database, actor: Actor, owner: str | None = None, after: str = "", limit: int | None = None
+) -> list[Token]:
+    """Return the tokens of a user by name, as :func:`revoke_token` may revoke them; one's own by default.
+
+    Args:
+        database: of the role ost_accounts.
+        actor: who asks.
+        owner: name of the user; None for oneself.
+        after: the name that they follow.
+        limit: the most tokens; None for all.
+    """
     if owner is None or owner == actor.name:
         with reading(database) as cursor:
-            return logins.tokens(cursor, actor.user_id)
+            return logins.tokens(cursor, actor.user_id, after, limit)
     with _editing(database, actor, owner, "") as (cursor, user):
-        return logins.tokens(cursor, user.user_id)
+        return logins.tokens(cursor, user.user_id, after, limit)
 
 
 def revoke_token(
@@ -321,12 +377,19 @@ def revoke_token(
 
 @contextmanager
 def _editing(
-    database: Database, actor: Actor, name: str, reason: str, permission: str = EDIT
+    database: Database,
+    actor: Actor,
+    name: str,
+    reason: str,
+    permission: str = EDIT,
+    expect: Expect | None = None,
 ) -> Iterator[tuple[Any, User]]:
     """Yield a cursor and a user whom the actor may change."""
     actor.require(permission)
     with writing(database, actor, reason) as cursor:
         user = _found(people.get(cursor, name, locked=True), name)
+        if expect:
+            expect(user)
         _check_reach(actor, people.permissions(cursor), user.role, is_superuser=user.is_superuser)
         yield cursor, user
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 
 from ost_vo.access.actor import READ, WRITE, Actor
@@ -24,13 +25,22 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _SETTABLE = ("description", "instrument", "is_public", "max_privileges")
 
 
-def listing(database: Database, actor: Actor | None) -> list[Project]:
-    """Return the projects that the caller may know of: public and own ones; with projects_manage, all."""
+def listing(
+    database: Database, actor: Actor | None, after: str = "", limit: int | None = None
+) -> list[Project]:
+    """Return projects by name that the caller may know of: public and own ones; with projects_manage, all.
+
+    Args:
+        database: of the role ost_accounts.
+        actor: who asks; None is anonymous.
+        after: the name that they follow.
+        limit: the most projects; None for all.
+    """
     if actor is not None:
         actor.require_scope(READ)
     caller = _caller(database, actor)
     with reading(database) as cursor:
-        return projects.listing(cursor, caller, of_all=_keeps_all(actor))
+        return projects.listing(cursor, caller, after, limit, of_all=_keeps_all(actor))
 
 
 def get(database: Database, actor: Actor | None, name: str) -> Project:
@@ -105,12 +115,25 @@ def create(
 
 
 def update(
-    database: Database, actor: Actor, name: str, changes: dict[str, object], reason: str = ""
+    database: Database,
+    actor: Actor,
+    name: str,
+    changes: dict[str, object],
+    reason: str = "",
+    expect: Callable[[Project], None] | None = None,
 ) -> Project:
     """Change description, instrument, is_public or max_privileges of a project.
 
     Managers may change the first two. The others decide over what all users see: that needs the permission
     projects_manage.
+
+    Args:
+        database: of the role ost_accounts.
+        actor: who does it.
+        name: of the project.
+        changes: name of a value to the value.
+        reason: why, for the audit log.
+        expect: called with the project, which nobody else can change any more; raises to refuse.
 
     Raises:
         AuthorizationFault: the caller may not.
@@ -125,6 +148,8 @@ def update(
     caller = _caller(database, actor)
     with writing(database, actor, reason) as cursor:
         project = _managed(cursor, caller, actor, name)
+        if expect:
+            expect(project)
         if {"is_public", "max_privileges"} & set(changes):
             _require_keeper(actor)
             is_public = bool(changes.get("is_public", project.is_public))

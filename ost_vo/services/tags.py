@@ -23,10 +23,19 @@ COLOUR = "#777777"
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 
 
-def listing(archive: Archive, context: Context, actor: Actor | None) -> list[Tag]:
+def listing(
+    archive: Archive, context: Context, actor: Actor | None, after: str = "", limit: int | None = None
+) -> list[Tag]:
     """Return tags by name: those of the runs and targets that the caller sees.
 
     Whoever may give tags sees all there are, with how often each is there for them.
+
+    Args:
+        archive: the open archive.
+        context: who asks, in which scope.
+        actor: who asks; None is anonymous.
+        after: the name that they follow.
+        limit: the most tags; None for all.
 
     Raises:
         TransientFault: out of time or connections.
@@ -34,7 +43,7 @@ def listing(archive: Archive, context: Context, actor: Actor | None) -> list[Tag
     with archive.database.connection() as connection:
         uses = store.uses(connection, archive.transaction_settings(context))
     with reading(archive.accounts_database) as cursor:
-        found = store.listing(cursor, None if _knows_all(actor) else uses)
+        found = store.listing(cursor, None if _knows_all(actor) else uses, after, limit)
     return [
         replace(tag, runs=uses.get(tag.name, (0, 0))[0], targets=uses.get(tag.name, (0, 0))[1])
         for tag in found

@@ -101,11 +101,12 @@ def create_token(
     return next(_token(row) for row in cursor)
 
 
-def tokens(cursor: DictCursor, user_id: int) -> list[Token]:
-    """Return a user's tokens by name."""
+def tokens(cursor: DictCursor, user_id: int, after: str = "", limit: int | None = None) -> list[Token]:
+    """Return a user's tokens by name: those whose names follow a text, so many at the most, all for None."""
     cursor.execute(
-        "SELECT name, scopes, created, expires, revoked FROM archive.tokens WHERE user_id = %s ORDER BY name",
-        (user_id,),
+        "SELECT name, scopes, created, expires, revoked FROM archive.tokens"
+        " WHERE user_id = %s AND name > %s ORDER BY name LIMIT %s",
+        (user_id, after, limit),
     )
     return [_token(row) for row in cursor.fetchall()]
 

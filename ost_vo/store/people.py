@@ -74,9 +74,9 @@ SELECT u.user_id, u.name, u.role, u.is_superuser, u.password_hash,
 FROM archive.users u"""
 
 
-def listing(cursor: DictCursor) -> list[User]:
-    """Return all users by name."""
-    cursor.execute(f"{_USERS} ORDER BY name")
+def listing(cursor: DictCursor, after: str, limit: int | None) -> list[User]:
+    """Return users by name: those whose names follow a text, so many at the most, all for None."""
+    cursor.execute(f"{_USERS} WHERE name > %s ORDER BY name LIMIT %s", (after, limit))
     return [User(**row) for row in cursor.fetchall()]
 
 

@@ -64,14 +64,20 @@ SELECT j.project_id, j.name, j.description, j.instrument, j.is_public, j.max_pri
 FROM archive.projects j
     LEFT JOIN archive.project_members m ON m.project_id = j.project_id AND m.user_id = %(user)s
 WHERE (%(all)s OR context.project_in_scope(j.project_id, j.is_public)) {condition}
-ORDER BY j.name
+ORDER BY j.name LIMIT %(limit)s
 """
 
 
-def listing(cursor: DictCursor, caller: Context, *, of_all: bool) -> list[Project]:
-    """Return the projects that a caller may know of; or all that there are."""
+def listing(
+    cursor: DictCursor, caller: Context, after: str, limit: int | None, *, of_all: bool
+) -> list[Project]:
+    """Return projects by name that a caller may know of; or of all that there are.
+
+    Those whose names follow a text, so many at the most, all for None.
+    """
     apply(cursor, caller.visibility_settings())
-    cursor.execute(_PROJECTS.format(condition=""), {"user": caller.user_id, "all": of_all})
+    values = {"user": caller.user_id, "all": of_all, "after": after, "limit": limit}
+    cursor.execute(_PROJECTS.format(condition="AND j.name > %(after)s"), values)
     return [_project(row) for row in cursor.fetchall()]
 
 
@@ -79,7 +85,7 @@ def find(cursor: DictCursor, caller: Context, name: str, *, of_all: bool) -> Pro
     """Return a project by its name, locked against changes; None where the caller may not know of it."""
     apply(cursor, caller.visibility_settings())
     statement = _PROJECTS.format(condition="AND j.name = %(name)s") + "FOR UPDATE OF j"
-    cursor.execute(statement, {"user": caller.user_id, "all": of_all, "name": name})
+    cursor.execute(statement, {"user": caller.user_id, "all": of_all, "name": name, "limit": None})
     row = cursor.fetchone()
     return _project(row) if row else None
 

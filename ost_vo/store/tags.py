@@ -44,7 +44,8 @@ FROM (
 """
 _TAGS = """
 SELECT name, colour, description FROM archive.tags
-WHERE %(names)s::text[] IS NULL OR name = ANY (%(names)s) ORDER BY lower(name), name
+WHERE (%(names)s::text[] IS NULL OR name = ANY (%(names)s))
+    AND (lower(name), name) > (lower(%(after)s), %(after)s) ORDER BY lower(name), name LIMIT %(limit)s
 """
 
 
@@ -60,9 +61,12 @@ def uses(connection: Connection, settings: Mapping[str, str]) -> dict[str, tuple
         return {name: (runs, targets) for name, runs, targets in cursor.fetchall()}
 
 
-def listing(cursor: Cursor, names: Collection[str] | None = None) -> list[Tag]:
-    """Return tags by name: those of these names, or all."""
-    cursor.execute(_TAGS, {"names": None if names is None else list(names)})
+def listing(
+    cursor: Cursor, names: Collection[str] | None = None, after: str = "", limit: int | None = None
+) -> list[Tag]:
+    """Return tags by name: of these names or of all those that follow a name, so many, or all for None."""
+    wanted = {"names": None if names is None else list(names), "after": after, "limit": limit}
+    cursor.execute(_TAGS, wanted)
     return [Tag(*row) for row in cursor.fetchall()]
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
+import psycopg2
 import pytest
 import requests
 
 from tests.blues import PASSWORD, Blues
+from tests.conftest import execute
 
 Call = Callable[..., requests.Response]
 
@@ -52,7 +56,7 @@ def test_a_token_is_good_for_its_scopes_until_it_is_revoked(blues: Blues, call: 
     assert (refused.status_code, refused.json()["code"]) == (403, "AuthorizationFault")
     more = {"name": "more", "scopes": ["write"]}
     assert call(None, "POST", "me/tokens", json=more, **bearer(token)).status_code == 403
-    listed = call("bob", "GET", "me/tokens").json()
+    listed = call("bob", "GET", "me/tokens").json()["tokens"]
     assert [(item["name"], item["revoked"], "token" in item) for item in listed] == [("a/b", None, False)]
     assert call("bob", "DELETE", "me/tokens/a%2Fb").status_code == 204
     assert call(None, "GET", "me", **bearer(token)).status_code == 401
@@ -73,7 +77,7 @@ def test_users_are_made_changed_and_deleted(call: Call) -> None:
     assert not call("root", "PATCH", "users/dora", json={"is_active": False}).json()["is_active"]
     assert call("dora", "GET", "me").status_code == 401
     assert call("root", "DELETE", "users/dora?reason=test").status_code == 204
-    assert "dora" not in {user["name"] for user in call("bob", "GET", "users").json()}
+    assert "dora" not in {user["name"] for user in call("bob", "GET", "users").json()["users"]}
 
 
 def test_a_password_is_changed_by_its_owner(call: Call) -> None:
@@ -96,7 +100,10 @@ def test_the_matrix_is_for_those_who_may(call: Call) -> None:
 
 
 def test_a_private_project_is_known_to_its_members(call: Call) -> None:
-    names = {user: {p["name"] for p in call(user, "GET", "projects").json()} for user in ("bob", "eve", None)}
+    names = {
+        user: {p["name"] for p in call(user, "GET", "projects").json()["projects"]}
+        for user in ("bob", "eve", None)
+    }
     assert "BLUES" in names["bob"]
     assert "BLUES" not in names["eve"] | names[None]
     assert call("eve", "GET", "projects/BLUES").status_code == 404
@@ -154,3 +161,59 @@ def test_a_page_of_another_site_cannot_act_in_a_users_name(blues: Blues, call: C
     headers = {"Origin": "https://elsewhere.example"}
     assert call("bob", "POST", "products/publish", json=body, headers=headers).status_code == 403
     assert blues.levels()["sum"] == 1
+
+
+@pytest.mark.parametrize("path", ["users", "projects", "tags", "me/tokens"])
+def test_what_is_listed_by_name_comes_in_pages(blues: Blues, call: Call, path: str) -> None:
+    dsn = blues.service.settings.dsn("postgres")
+    execute(dsn, "INSERT INTO archive.tags (name) VALUES ('Blue'), ('azure'), ('cyan')")
+    names = [f"{path} {number}" for number in range(3)] if path == "me/tokens" else []
+    for name in names:
+        assert call("root", "POST", "me/tokens", json={"name": name, "scopes": ["read"]}).status_code == 201
+    key = path.removeprefix("me/")
+    whole = call("root", "GET", path).json()
+    found, cursor = [], ""
+    while cursor is not None:
+        page = call("root", "GET", path, params={"limit": 1, "cursor": cursor}).json()
+        assert len(page[key]) == 1
+        found += page[key]
+        cursor = page["next"]
+    assert (found, whole["next"]) == (whole[key], None)
+    assert len(found) > 1
+    assert call("root", "GET", path, params={"limit": 0}).status_code == 400
+    for name in names:
+        call("root", "DELETE", f"me/tokens/{name}")
+    execute(dsn, "DELETE FROM archive.tags")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "meanwhile"),
+    [
+        ("users/eve", {"is_active": False}, "UPDATE archive.users SET full_name = 'E' WHERE name = 'eve'"),
+        (
+            "projects/BLUES",
+            {"instrument": "CCD"},
+            "UPDATE archive.projects SET description = 'x' WHERE name = 'BLUES'",
+        ),
+    ],
+)
+def test_nothing_changes_between_looking_and_changing(
+    blues: Blues, call: Call, path: str, body: dict[str, object], meanwhile: str
+) -> None:
+    """A change waits for another one that has begun before, and then sees it."""
+    seen = call("root", "GET", path)
+    headers = {"If-Match": seen.headers["ETag"]}
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'ost_accounts'"
+    )
+    dsn = blues.service.settings.dsn("postgres")
+    with ThreadPoolExecutor(1) as pool, closing(psycopg2.connect(dsn)) as other:
+        with other, other.cursor() as cursor:
+            cursor.execute(meanwhile)
+            answer = pool.submit(call, "root", "PATCH", path, json=body, headers=headers)
+            while blues.rows(waiting) == [(0,)]:
+                assert not answer.done()
+        assert answer.result().status_code == 412
+    headers = {"If-Match": call("root", "GET", path).headers["ETag"]}
+    assert call("root", "PATCH", path, json=body, headers=headers).status_code == 200
+    call("root", "PATCH", path, json={name: seen.json()[name] for name in body})

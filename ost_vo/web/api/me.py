@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from ost_vo.access.actor import Actor
@@ -16,6 +16,7 @@ from ost_vo.store.logins import Token
 from ost_vo.web.addresses import counted_address, networks
 from ost_vo.web.api.callers import Accounts, ArchiveOf, User
 from ost_vo.web.api.fields import Body, Level, ProjectName, ReasonQuery, Role, Scope, Text
+from ost_vo.web.api.paging import NEXT, NameQuery, split
 from ost_vo.web.api.problems import refusals
 
 router = APIRouter(prefix="/me", tags=["me"])
@@ -79,6 +80,13 @@ class NewToken(Body):
     days: float = Field(30.0, gt=0, allow_inf_nan=False, description="After which it expires [d].")
 
 
+class TokenPage(BaseModel):
+    """Some tokens, by name."""
+
+    tokens: list[ListedToken]
+    next: str | None = NEXT
+
+
 class MadeToken(ListedToken):
     """A new token."""
 
@@ -121,10 +129,11 @@ def set_password(
     people.change_own_password(database, known, actor, change.current, change.password, address)
 
 
-@router.get("/tokens", responses=refusals(401))
-def get_tokens(actor: User, database: Accounts) -> list[ListedToken]:
-    """List the caller's tokens, without the secrets."""
-    return [_listed(token) for token in people.tokens(database, actor)]
+@router.get("/tokens", responses=refusals(400, 401))
+def get_tokens(actor: User, database: Accounts, wanted: Annotated[NameQuery, Query()]) -> TokenPage:
+    """List the caller's tokens by name, without the secrets."""
+    found, following = split(people.tokens(database, actor, None, *wanted.wanted), wanted.limit)
+    return TokenPage(tokens=[_listed(token) for token in found], next=following)
 
 
 @router.post("/tokens", status_code=201, responses=refusals(400, 401, 403, 409))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from ost_vo.faults import UsageFault
@@ -16,6 +16,7 @@ from ost_vo.web.api.callers import Accounts, User
 from ost_vo.web.api.conditions import Expected, answer
 from ost_vo.web.api.fields import Body, Flag, Name, Reason, ReasonQuery, Role, Text
 from ost_vo.web.api.me import NewSecret
+from ost_vo.web.api.paging import NEXT, NameQuery, split
 from ost_vo.web.api.problems import refusals
 
 router = APIRouter(tags=["people"])
@@ -33,6 +34,13 @@ class ListedUser(BaseModel):
     is_active: bool
     has_password: bool = Field(description="Whether there is a password of the archive's own.")
     created: datetime
+
+
+class UserPage(BaseModel):
+    """Some users, by name."""
+
+    users: list[ListedUser]
+    next: str | None = NEXT
 
 
 class NewUser(Body):
@@ -65,10 +73,11 @@ class Grant(Body):
     reason: Reason = ""
 
 
-@router.get("/users", responses=refusals(401, 403))
-def list_users(actor: User, database: Accounts) -> list[ListedUser]:
-    """List the users."""
-    return [_listed(user) for user in people.listing(database, actor)]
+@router.get("/users", responses=refusals(400, 401, 403))
+def list_users(actor: User, database: Accounts, wanted: Annotated[NameQuery, Query()]) -> UserPage:
+    """List the users by name."""
+    found, following = split(people.listing(database, actor, *wanted.wanted), wanted.limit)
+    return UserPage(users=[_listed(user) for user in found], next=following)
 
 
 @router.post("/users", status_code=201, responses=refusals(400, 401, 403, 409))
@@ -101,8 +110,7 @@ def change_user(
         "is_active": people.set_active,
         "password": people.set_password,
     }
-    expected(_listed(people.get(database, actor, name)))
-    setters[what](database, actor, name, value, change.reason)
+    setters[what](database, actor, name, value, change.reason, expect=lambda user: expected(_listed(user)))
     return answer(_listed(people.get(database, actor, name)))
 
 

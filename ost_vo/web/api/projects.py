@@ -22,6 +22,7 @@ from ost_vo.web.api.fields import (
     ReasonQuery,
     Text,
 )
+from ost_vo.web.api.paging import NEXT, NameQuery, split
 from ost_vo.web.api.problems import refusals
 
 router = APIRouter(tags=["projects"])
@@ -37,6 +38,13 @@ class ListedProject(BaseModel):
     max_privileges: int = Field(description="The highest level that a member may give a product.")
     is_member: bool = Field(description="Whether the caller is one.")
     is_manager: bool = Field(description="Whether the caller is one.")
+
+
+class ProjectPage(BaseModel):
+    """Some projects, by name."""
+
+    projects: list[ListedProject]
+    next: str | None = NEXT
 
 
 class NewProject(Body):
@@ -99,10 +107,11 @@ class NewScope(Body):
 DirectoryQuery = Annotated[Directory, Query(description="The directory below the data root.")]
 
 
-@router.get("/projects", responses=refusals())
-def list_projects(actor: Caller, database: Accounts) -> list[ListedProject]:
-    """List the projects that the caller may know of: the public ones, and those of the caller."""
-    return [_listed(project) for project in projects.listing(database, actor)]
+@router.get("/projects", responses=refusals(400))
+def list_projects(actor: Caller, database: Accounts, wanted: Annotated[NameQuery, Query()]) -> ProjectPage:
+    """List the projects that the caller may know of by name: the public ones, and those of the caller."""
+    found, following = split(projects.listing(database, actor, *wanted.wanted), wanted.limit)
+    return ProjectPage(projects=[_listed(project) for project in found], next=following)
 
 
 @router.post("/projects", status_code=201, responses=refusals(400, 401, 403, 404, 409))
@@ -124,8 +133,10 @@ def change_project(
 ) -> Response:
     """Change a project; what decides over access needs the permission projects_manage."""
     given = changes.model_dump(exclude_unset=True, exclude={"reason"})
-    expected(_listed(projects.get(database, actor, name)))
-    return answer(_listed(projects.update(database, actor, name, given, changes.reason)))
+    changed = projects.update(
+        database, actor, name, given, changes.reason, lambda project: expected(_listed(project))
+    )
+    return answer(_listed(changed))
 
 
 @router.delete(

@@ -12,6 +12,7 @@ from ost_vo.store.tags import Tag
 from ost_vo.web.api.callers import ArchiveOf, Caller, Scoped, ScopeOf, User
 from ost_vo.web.api.conditions import Expected, answer
 from ost_vo.web.api.fields import Body, Reason, ReasonQuery
+from ost_vo.web.api.paging import NEXT, NameQuery, split
 from ost_vo.web.api.problems import refusals
 
 router = APIRouter(prefix="/tags", tags=["tags"])
@@ -57,12 +58,24 @@ class TagQuery(Scoped):
     """In which context to look."""
 
 
+class TagPageQuery(Scoped, NameQuery):
+    """Which page of the tags, in which context."""
+
+
+class TagPage(BaseModel):
+    """Some tags, by name."""
+
+    tags: list[ListedTag]
+    next: str | None = NEXT
+
+
 @router.get("", responses=refusals(400, 401, 403))
 def list_tags(
-    archive: ArchiveOf, context: ScopeOf, actor: Caller, _scope: Annotated[TagQuery, Query()]
-) -> list[ListedTag]:
-    """List the tags of what the caller's context covers; for those who may give tags, all."""
-    return [_listed(tag) for tag in tags.listing(archive, context, actor)]
+    archive: ArchiveOf, context: ScopeOf, actor: Caller, wanted: Annotated[TagPageQuery, Query()]
+) -> TagPage:
+    """List the tags of what the caller's context covers by name; for those who may give tags, all."""
+    found, following = split(tags.listing(archive, context, actor, *wanted.wanted), wanted.limit)
+    return TagPage(tags=[_listed(tag) for tag in found], next=following)
 
 
 @router.post("", status_code=201, responses=refusals(400, 401, 403, 409))
