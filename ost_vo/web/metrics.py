@@ -5,7 +5,6 @@ Source: Prometheus' text format; RFC 9110 section 15.5.5 (404 for what is not to
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import time
 import uuid
@@ -135,9 +134,10 @@ class _Answer:
 def _request_id(scope: Scope, trusted: Collection[Network]) -> str:
     """Return the id that a trusted proxy has given, or a new one."""
     given = Headers(scope=scope).get("x-request-id", "")
-    peer: ipaddress.IPv4Address | ipaddress.IPv6Address | None = peer_address(scope)
-    if peer is not None and is_within(peer, trusted) and _REQUEST_ID.fullmatch(given):
-        return given
+    if _REQUEST_ID.fullmatch(given):
+        peer = peer_address(scope)
+        if peer is not None and is_within(peer, trusted):
+            return given
     return uuid.uuid4().hex
 
 

@@ -79,7 +79,7 @@ def _too_large(limit: int) -> UsageFault:
 
 
 def _takes_uploads(request: Request) -> bool:
-    return request.url.path.startswith(("/tap/sync", "/tap/async", "/soda/async"))
+    return str(request.scope["path"]).startswith(("/tap/sync", "/tap/async", "/soda/async"))
 
 
 def _with_files(settings: Settings, parameters: Parameters, files: Mapping[str, UploadFile]) -> Parameters:

@@ -43,6 +43,8 @@ def _response(answer: Answer) -> Response:
         "Content-Disposition": disposition(answer.made.name),
         "Cache-Control": "no-cache" if answer.is_public else "private, no-cache",
     }
+    if answer.made.size <= _CHUNK_BYTES:
+        return Response(b"".join(answer.made.parts), headers=headers)
     return StreamingResponse(_chunks(answer), headers=headers)
 
 
