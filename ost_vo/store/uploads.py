@@ -89,6 +89,8 @@ def load(cursor: Cursor, uploads: Sequence[Upload], settings: dict[str, str]) ->
         psycopg2.Error: the database failed, or the time is over.
     """
     apply(cursor, settings)
+    # 7,500 rows tell the planner enough; to look at the usual 30,000 takes a tenth of a match by position.
+    cursor.execute("SET LOCAL default_statistics_target TO 25")
     for number, upload in enumerate(uploads, 1):
         _create(cursor, upload, number)
         _copy(cursor, upload, number)
