@@ -46,7 +46,7 @@ _WAITING_CHUNKS = 4
 # Threads that are kept for further results: as many as a process has connections by default.
 _IDLE_THREADS = 16
 # For which the first rows wait for the others, so that a small document is sent at once (s).
-_MOMENT_SECONDS = 0.002
+_MOMENT_SECONDS = 0.01
 # How long a close waits for the database to let go (s).
 _CLOSE_SECONDS = 10.0
 # A statement that ends this near to its limit has reached it: the clocks here and there differ a little.
