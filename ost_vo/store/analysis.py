@@ -141,8 +141,10 @@ _SWEEP = """
 INSERT INTO archive.analysis_queue (product_id, queued)
 SELECT p.product_id, p.ingested FROM archive.products p
 WHERE p.missing_since IS NULL AND (
-    (SELECT count(*) FROM archive.analyses a WHERE a.product_id = p.product_id AND a.sha256 = p.sha256
-        AND (a.kind, a.settings) IN (('preview', %(preview)s), ('statistics', %(statistics)s))) < 2
+    NOT EXISTS (SELECT FROM archive.analyses a WHERE a.product_id = p.product_id AND a.kind = 'preview'
+        AND a.settings = %(preview)s AND a.sha256 = p.sha256)
+    OR NOT EXISTS (SELECT FROM archive.analyses a WHERE a.product_id = p.product_id
+        AND a.kind = 'statistics' AND a.settings = %(statistics)s AND a.sha256 = p.sha256)
     OR (%(solution)s <> '' AND p.dataproduct_type = 'image'
         AND coalesce(p.position_source, 'header') = 'header'
         AND coalesce(p.exposure_type, 'light') = 'light'
