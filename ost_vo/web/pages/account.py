@@ -82,7 +82,7 @@ async def _changed(request: Request, change: Callable[[Archive, Actor], None]) -
             raise AuthenticationFault("This is for users who have logged in.", "Log in.")
         await run_in_threadpool(change, archive, actor)
     except AuthenticationFault as fault:
-        return await layout.render(request, "fault.html", errors.status(fault), fault=fault)
+        return await layout.refusal(request, fault)
     except Fault as fault:
         return await _page(request, errors.status(fault), fault=fault)
     return None

@@ -69,7 +69,7 @@ async def overview(request: Request) -> Response:
         return RedirectResponse(f"{base_url(request)}/login", 303)
     if not sections:
         fault = AuthorizationFault("There is nothing for you to look after here.")
-        return await layout.render(request, "fault.html", 403, fault=fault)
+        return await layout.refusal(request, fault)
     return RedirectResponse(f"{base_url(request)}/administration/{sections[0]}", 303)
 
 
@@ -92,7 +92,7 @@ async def act(request: Request) -> Response:
         await run_in_threadpool(action, desk)
     except Fault as fault:
         if section not in _LOOKS:
-            return await layout.render(request, "fault.html", errors.status(fault), fault=fault)
+            return await layout.refusal(request, fault)
         return await _page(request, Parameters([]), fault)
     return RedirectResponse(f"{base_url(request)}/administration/{section}", 303)
 
@@ -112,7 +112,7 @@ async def _page(request: Request, asked: Parameters, refused: Fault | None = Non
         shown = await run_in_threadpool(_LOOKS[section], await _desk(request, asked))
     except Fault as fault:
         told = refused or fault
-        return await layout.render(request, "fault.html", errors.status(told), fault=told)
+        return await layout.refusal(request, told)
     following = shown.pop("next", None)
     kept = {name: value for name, value in shown.get("narrowed", {}).items() if value}
     return await layout.render(

@@ -61,7 +61,7 @@ async def run_page(request: Request) -> Response:
     try:
         run, every, places = await run_in_threadpool(look)
     except NotFoundFault as fault:
-        return await layout.render(request, "fault.html", 404, fault=fault)
+        return await layout.refusal(request, fault)
     # All files are at hand, so what there is to choose from costs no further statement.
     files = [file for file in every if all(file[key] == value for key, value in narrowed.items())]
     order = request.query_params.get("sort", "")
@@ -112,7 +112,7 @@ async def target_page(request: Request) -> Response:
     try:
         target, files = await run_in_threadpool(search.target, archive, context, name)
     except NotFoundFault as fault:
-        return await layout.render(request, "fault.html", 404, fault=fault)
+        return await layout.refusal(request, fault)
     has_place = target["s_ra"] is not None
     return await layout.render(
         request,

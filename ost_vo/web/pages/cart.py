@@ -66,7 +66,7 @@ async def job_page(request: Request) -> Response:
     try:
         job = await run_in_threadpool(_jobs(request).one(downloads.KIND, job_id, caller).get)
     except Fault as fault:
-        return await layout.render(request, "fault.html", errors.status(fault), fault=fault)
+        return await layout.refusal(request, fault)
     return await layout.render(
         request,
         "download.html",
@@ -85,7 +85,7 @@ async def abort(request: Request) -> Response:
     try:
         await run_in_threadpool(_jobs(request).one(downloads.KIND, job_id, caller).abort)
     except Fault as fault:
-        return await layout.render(request, "fault.html", errors.status(fault), fault=fault)
+        return await layout.refusal(request, fault)
     return RedirectResponse(f"{base_url(request)}/cart/{job_id}", 303)
 
 

@@ -53,7 +53,7 @@ async def jobs_page(request: Request) -> Response:
     try:
         found = await run_in_threadpool(look)
     except Fault as fault:
-        return await layout.render(request, "fault.html", errors.status(fault), fault=fault)
+        return await layout.refusal(request, fault)
     shown = found[:_ROWS]
     given = {name: value for name, value in asked.items() if value}
     following = services.place(shown[-1]) if len(found) > _ROWS else None
@@ -104,7 +104,7 @@ async def _page(request: Request, refused: Fault | None = None) -> Response:
         assert actor is not None
     except Fault as fault:
         told = refused or fault
-        return await layout.render(request, "fault.html", errors.status(told), fault=told)
+        return await layout.refusal(request, told)
     return await layout.render(
         request,
         "job.html",

@@ -15,11 +15,11 @@ from starlette.responses import Response
 from starlette.templating import Jinja2Templates
 
 from ost_vo.access.context import HIGHEST, LOWEST, Context
-from ost_vo.faults import TransientFault
+from ost_vo.faults import Fault, TransientFault
 from ost_vo.services import administration, banner, projects
 from ost_vo.services.archive import Archive
 from ost_vo.vo.parameters import Parameters
-from ost_vo.web import authentication
+from ost_vo.web import authentication, errors
 from ost_vo.web.authentication import actor_of
 from ost_vo.web.pages import wording
 from ost_vo.web.prefix import base_url, choice_of
@@ -82,6 +82,11 @@ async def render(request: Request, template: str, status: int = 200, **values: A
     return templates.TemplateResponse(
         request, template, {**shared, **frame, **values}, status_code=status, headers=_headers(template)
     )
+
+
+async def refusal(request: Request, fault: Fault) -> Response:
+    """Return the page that says why there is no other one, with the status of the fault."""
+    return await render(request, "fault.html", errors.status(fault), fault=fault)
 
 
 async def context_of(request: Request) -> Context:

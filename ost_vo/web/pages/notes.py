@@ -142,5 +142,5 @@ async def _done(
     except Fault as fault:
         if refused:
             return await refused(request, fault)
-        return await layout.render(request, "fault.html", errors.status(fault), fault=fault)
+        return await layout.refusal(request, fault)
     return RedirectResponse(f"{base_url(request)}{where}", 303)

@@ -51,6 +51,24 @@ class Plot:
     height: int = HEIGHT
 
 
+@dataclass(frozen=True, slots=True)
+class _Upward:
+    """The axis that goes up a drawing: its ends, and the height of the drawing [pixel]."""
+
+    low: float
+    high: float
+    height: int = HEIGHT
+
+    def at(self, value: float) -> float:
+        """Return where a value is [pixel]."""
+        room = self.height - _TOP - _BOTTOM
+        return self.height - _BOTTOM - (value - self.low) * room / (self.high - self.low)
+
+    def marks(self) -> list[Tick]:
+        """Return marks at round values."""
+        return [Tick(self.at(value), f"{value:g}") for value in _round_values(self.low, self.high)]
+
+
 def over_time(title: str, times: Sequence[float | None], values: Sequence[float | None]) -> Plot | None:
     """Return a plot of values over times [MJD, UTC], marked with times of day; None without two points."""
     pairs = [(t, v) for t, v in zip(times, values, strict=True) if t is not None and v is not None]
@@ -62,18 +80,17 @@ def over_time(title: str, times: Sequence[float | None], values: Sequence[float 
         return None
     if low == high:
         low, high = low - 1, high + 1
-    across = (WIDTH - _LEFT - _RIGHT) / (last - first)
-    up = (HEIGHT - _TOP - _BOTTOM) / (high - low)
-    points = [(_LEFT + (t - first) * across, HEIGHT - _BOTTOM - (v - low) * up) for t, v in pairs]
-    hours = [Tick(_LEFT + (h / 24 - first) * across, f"{h % 24:02d}h") for h in _hours(first, last)]
-    marks = [Tick(HEIGHT - _BOTTOM - (v - low) * up, f"{v:g}") for v in _round_values(low, high)]
-    return Plot(title, [(round(x, 1), round(y, 1)) for x, y in points], hours, marks)
+    across, up = (WIDTH - _LEFT - _RIGHT) / (last - first), _Upward(low, high)
+    points = [(round(_LEFT + (t - first) * across, 1), round(up.at(v), 1)) for t, v in pairs]
+    return Plot(title, points, _hours(first, last), up.marks())
 
 
-def _hours(first: float, last: float) -> range:
-    """Return full hours since MJD 0 between two times, about six of them."""
+def _hours(first: float, last: float) -> list[Tick]:
+    """Return marks at full hours between two times [MJD], about six of them."""
     step = max(1, math.ceil((last - first) * 24 / 6))
-    return range(math.ceil(first * 24), math.floor(last * 24) + 1, step)
+    hours = range(math.ceil(first * 24), math.floor(last * 24) + 1, step)
+    across = (WIDTH - _LEFT - _RIGHT) / (last - first)
+    return [Tick(_LEFT + (hour / 24 - first) * across, f"{hour % 24:02d}h") for hour in hours]
 
 
 def _round_values(low: float, high: float) -> list[float]:
@@ -132,21 +149,19 @@ def by_month(title: str, amounts: Sequence[tuple[date, float]]) -> Bars | None:
         months.append((year, month))
         year, month = (year, month + 1) if month < 12 else (year + 1, 1)
     pitch = (WIDTH - _LEFT - _RIGHT) / max(len(months), _FEW_BARS)
-    high = max(given.values())
-    up = (HEIGHT - _TOP - _BOTTOM) / high
+    up = _Upward(0.0, max(given.values()))
     bars, across = [], []
     every = math.ceil(len(months) / 12 / _YEARS)
     for k, (y, m) in enumerate(months):
         amount, x = given.get((y, m), 0.0), _LEFT + k * pitch
         text = f"{y}-{m:02d}: {amount:.4g}"
-        height = round(amount * up, 1)
-        bars.append(Bar(round(x, 1), HEIGHT - _BOTTOM - height, round(pitch * 0.85, 1), height, text))
+        top = round(up.at(amount), 1)
+        bars.append(Bar(round(x, 1), top, round(pitch * 0.85, 1), round(up.at(0.0) - top, 1), text))
         if len(months) <= _FEW_BARS:
             across.append(Tick(x + pitch / 2, f"{y}-{m:02d}"))
         elif m == 1 and y % every == 0:
             across.append(Tick(x + pitch / 2, str(y)))
-    marks = [Tick(HEIGHT - _BOTTOM - v * up, f"{v:g}") for v in _round_values(0, high)]
-    return Bars(title, bars, across, marks)
+    return Bars(title, bars, across, up.marks())
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +208,7 @@ def altitudes(night: Night, moon: str, observed: Sequence[tuple[float, float]] =
         observed: begin and end of exposures [MJD, UTC].
     """
     first, last = night.times[0], night.times[-1]
-    across = (WIDTH - _LEFT - _RIGHT) / (last - first)
-    up = (TALL - _TOP - _BOTTOM) / 90.0
+    across, up = (WIDTH - _LEFT - _RIGHT) / (last - first), _Upward(0.0, 90.0, TALL)
 
     def at(time: float) -> float:
         return round(_LEFT + (min(max(time, first), last) - first) * across, 1)
@@ -210,17 +224,12 @@ def altitudes(night: Night, moon: str, observed: Sequence[tuple[float, float]] =
         if dark:
             bands.append((at(dark[0]), round(at(dark[-1]) - at(dark[0]), 1)))
     taken = [(at(a), round(max(at(b) - at(a), 1.0), 1)) for a, b in observed if b >= first and a <= last]
-    hours = [Tick(_LEFT + (h / 24 - first) * across, f"{h % 24:02d}h") for h in _hours(first, last)]
-    marks = [Tick(TALL - _BOTTOM - angle * up, f"{angle}°") for angle in (0, 30, 60, 90)]
-    return Sky([curve for curve in curves if curve.points], bands, taken, hours, marks)
+    marks = [Tick(up.at(angle), f"{angle}°") for angle in (0, 30, 60, 90)]
+    return Sky([curve for curve in curves if curve.points], bands, taken, _hours(first, last), marks)
 
 
-def _curve(name: str, style: str, xs: Sequence[float], heights: Sequence[float], up: float) -> Curve:
-    placed = [
-        (x, round(TALL - _BOTTOM - height * up, 1))
-        for x, height in zip(xs, heights, strict=True)
-        if height >= 0
-    ]
+def _curve(name: str, style: str, xs: Sequence[float], heights: Sequence[float], up: _Upward) -> Curve:
+    placed = [(x, round(up.at(height), 1)) for x, height in zip(xs, heights, strict=True) if height >= 0]
     points = " ".join(f"{x},{y}" for x, y in placed)
     x, y = min(placed, key=lambda point: point[1]) if placed else (0.0, 0.0)
     return Curve(name, style, points, x, y)

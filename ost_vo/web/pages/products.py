@@ -116,7 +116,7 @@ async def _page(request: Request, identifier: str, fault: Fault | None = None) -
     try:
         shown = await run_in_threadpool(_look, archive, context, identifier)
     except NotFoundFault as unknown:
-        return await layout.render(request, "fault.html", status if fault else 404, fault=fault or unknown)
+        return await layout.refusal(request, fault or unknown)
     return await layout.render(
         request,
         "product.html",
