@@ -22,10 +22,9 @@ CREATE INDEX runs_night ON archive.runs (night DESC NULLS LAST, name DESC);
 -- The files of a target by time; look-ups by the name alone use it as the one before.
 DROP INDEX archive.products_target_name;
 CREATE INDEX products_target_name ON archive.products (target_name, t_min);
--- The latest calibration frames of any camera, and those of an exposure and a temperature.
+-- The latest calibration frames of any camera. One by exposure would be taken for those of the frames of a
+-- camera and a few nights, too, and make DataLink half as fast.
 CREATE INDEX products_calibration_time ON archive.products (exposure_type, t_min DESC NULLS LAST)
-    WHERE exposure_type IN ('bias', 'dark', 'flat');
-CREATE INDEX products_calibration_exposure ON archive.products (exposure_type, t_exptime, ccd_temperature)
     WHERE exposure_type IN ('bias', 'dark', 'flat');
 """
 
