@@ -26,6 +26,8 @@ CREATE INDEX products_target_name ON archive.products (target_name, t_min);
 -- camera and a few nights, too, and make DataLink half as fast.
 CREATE INDEX products_calibration_time ON archive.products (exposure_type, t_min DESC NULLS LAST)
     WHERE exposure_type IN ('bias', 'dark', 'flat');
+-- How long the longest exposure takes.
+CREATE INDEX products_duration ON archive.products ((t_max - t_min));
 """
 
 
