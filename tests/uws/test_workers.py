@@ -154,7 +154,7 @@ def test_jobs_go_on_after_the_database_has_dropped_every_connection(desk: Desk) 
     name = desk.execute("SELECT current_database()")[0][0]
     with connection, connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity "
             "WHERE datname = %s AND usename = 'ost_web'",
             (name,),
         )
