@@ -14,7 +14,7 @@ from numpy.random import Generator
 
 from ost_vo.vo.celestial import Vectors, vectors
 from ost_vo.vo.wcscards import sound_values
-from ost_vo.vo.zenithal import zenithal
+from ost_vo.vo.zenithal import Zenithal, zenithal
 
 Cards = dict[str, Any]
 
@@ -92,6 +92,17 @@ def linear(random: Generator) -> Cards:
     return forms[random.integers(len(forms))]
 
 
+def agreeing(cards: Cards) -> tuple[Zenithal, Vectors]:
+    """Return the projection of a header and the directions of the pixels, which are those of astropy."""
+    found = zenithal(sound_values(fits.Header(cards)))
+    assert found is not None, cards
+    ours, theirs = found.directions(PIXELS), by_astropy(cards)
+    assert np.array_equal(np.isnan(ours), np.isnan(theirs)), cards
+    # 1e-12 rad are 0.2 uas.
+    assert np.nanmax(np.abs(ours - theirs), initial=0.0) < 1e-12, cards
+    return found, ours
+
+
 @pytest.mark.filterwarnings("ignore:RADECSYS")
 def test_directions_are_those_of_astropy() -> None:
     random = np.random.default_rng(1)
@@ -103,12 +114,7 @@ def test_directions_are_those_of_astropy() -> None:
             "CRPIX2": random.uniform(-500, 3000), **linear(random), **FRAMES[number % len(FRAMES)],
             **[{}, {"CUNIT1": "deg", "CUNIT2": "deg"}, {"LONPOLE": 180.0, "LATPOLE": 12.0}][number % 3],
         }  # fmt: skip
-        found = zenithal(sound_values(fits.Header(cards)))
-        assert found is not None, cards
-        ours, theirs = found.directions(PIXELS), by_astropy(cards)
-        assert np.array_equal(np.isnan(ours), np.isnan(theirs)), cards
-        # 1e-12 rad are 0.2 uas.
-        assert np.nanmax(np.abs(ours - theirs), initial=0.0) < 1e-12, cards
+        agreeing(cards)
 
 
 @pytest.mark.parametrize("kind", ["TAN", "SIN"])
@@ -122,11 +128,7 @@ def test_distortions_of_sip_and_back(kind: str) -> None:
             **{name: random.uniform(-1e-5, 1e-5) for name in ("A_2_0", "A_1_1", "A_0_2", "B_2_0", "B_1_1")},
             "A_2_1": random.uniform(-1e-9, 1e-9), "B_0_1": 1e-4, "AP_2_0": 1e-3,
         }  # fmt: skip
-        found = zenithal(sound_values(fits.Header(cards)))
-        assert found is not None, cards
-        ours, theirs = found.directions(PIXELS), by_astropy(cards)
-        assert np.array_equal(np.isnan(ours), np.isnan(theirs)), cards
-        assert np.nanmax(np.abs(ours - theirs), initial=0.0) < 1e-12, cards
+        found, ours = agreeing(cards)
         seen = np.isfinite(ours).all(axis=1)
         # The iteration ends at 1e-4 pixels.
         assert np.abs(found.distorted(found.pixels(ours[seen])) - PIXELS[seen]).max(initial=0.0) < 1e-3, cards
