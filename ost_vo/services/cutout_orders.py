@@ -17,7 +17,7 @@ from ost_vo.services import tap, uploads
 from ost_vo.services.archive import Archive
 from ost_vo.store import positions
 from ost_vo.store.positions import Row
-from ost_vo.store.results import ConnectionSource
+from ost_vo.store.reader import ConnectionSource
 from ost_vo.vo import adql, soda
 from ost_vo.vo.columns import Column
 from ost_vo.vo.parameters import Parameters

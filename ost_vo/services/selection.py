@@ -23,7 +23,7 @@ from ost_vo.store import downloads, listings, observations, relations
 from ost_vo.store import uploads as tables
 from ost_vo.store.jobs import JobStore
 from ost_vo.store.observations import Product
-from ost_vo.store.results import ConnectionSource
+from ost_vo.store.reader import ConnectionSource
 from ost_vo.vo import adql, upload_rows
 from ost_vo.vo.parameters import Parameters
 from ost_vo.vo.sia import canonical_identifier

@@ -16,8 +16,10 @@ from ost_vo.services import descriptors, formats, uploads
 from ost_vo.services.archive import Archive
 from ost_vo.services.contexts import base_url
 from ost_vo.services.uploads import NOTHING, Uploads
-from ost_vo.store.results import AsyncResultStream, Before, Encoder, stream_async
+from ost_vo.store.reader import Before
+from ost_vo.store.results import AsyncResultStream, stream_async
 from ost_vo.vo import adql
+from ost_vo.vo.encoder import Encoder
 from ost_vo.vo.parameters import Parameters
 from ost_vo.vo.votable import Info
 

@@ -11,7 +11,7 @@ import structlog
 from psycopg2 import extensions
 
 from ost_vo.faults import TransientFault
-from ost_vo.store.results import ConnectionSource
+from ost_vo.store.reader import ConnectionSource
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,7 @@ from psycopg2.extensions import connection as Connection
 
 from ost_vo.store import transactions
 from ost_vo.store.connections import Database
-from ost_vo.store.results import fault_of
+from ost_vo.store.database_faults import fault_of
 from ost_vo.vo.moc import Interval
 
 # Rows that come at a time: their outlines take some hundredths of a second.

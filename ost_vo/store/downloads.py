@@ -12,8 +12,8 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from ost_vo.store import uploads
+from ost_vo.store.database_faults import fault_of
 from ost_vo.store.observations import transaction
-from ost_vo.store.results import fault_of
 from ost_vo.store.transactions import apply
 
 _KEY = "obs_publisher_did"

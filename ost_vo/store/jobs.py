@@ -17,7 +17,7 @@ from psycopg2.extras import DictCursor, DictRow, Json
 
 from ost_vo.faults import FatalFault
 from ost_vo.store.connections import Database
-from ost_vo.store.results import fault_of
+from ost_vo.store.database_faults import fault_of
 from ost_vo.store.transactions import apply
 from ost_vo.vo.uws import PUBLIC_NAME_DIGITS, Failure, Job, Phase, Result, sources
 

@@ -16,8 +16,8 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from ost_vo.store.database_faults import fault_of
 from ost_vo.store.prepared import Prepared
-from ost_vo.store.results import fault_of
 from ost_vo.store.transactions import apply
 
 # Columns of ost.products that a product is made of, in the order of its attributes.

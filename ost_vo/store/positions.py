@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from ost_vo.store.database_faults import fault_of
 from ost_vo.store.observations import transaction
-from ost_vo.store.results import Before, fault_of
+from ost_vo.store.reader import Before
 from ost_vo.store.transactions import apply
 
 # A row: identifier or None, longitude, latitude and radius [deg] or None, name or None.

@@ -20,9 +20,9 @@ from astropy.table import Table
 from lxml import etree
 
 from ost_vo.faults import TransientFault, UsageFault
-from ost_vo.store.results import Encoder
 from ost_vo.vo.binary import Binary
 from ost_vo.vo.columns import Column
+from ost_vo.vo.encoder import Encoder
 from ost_vo.vo.fitstable import FitsTable
 from ost_vo.vo.hypertext import HyperText
 from ost_vo.vo.parquet import Parquet

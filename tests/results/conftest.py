@@ -17,9 +17,10 @@ from lxml import etree
 from psycopg2 import extensions
 
 from ost_vo.deployment.archive import Archive
-from ost_vo.store.results import Encoder, stream
+from ost_vo.store.results import stream
 from ost_vo.vo import binary2, tabledata
 from ost_vo.vo.columns import Column
+from ost_vo.vo.encoder import Encoder
 
 _SCHEMA = Path(astropy.io.votable.__file__).parent / "data" / "VOTable.v1.4.xsd"
 

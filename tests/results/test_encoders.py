@@ -15,10 +15,10 @@ from lxml import etree
 from psycopg2 import extensions
 
 from ost_vo.faults import FatalFault, TransientFault
-from ost_vo.store.results import Encoder
 from ost_vo.vo.binary2 import Binary2
 from ost_vo.vo.columns import Column
 from ost_vo.vo.delimited import Csv, Tsv
+from ost_vo.vo.encoder import Encoder
 from ost_vo.vo.tabledata import TableData
 from tests.results.conftest import Source, parsed, statuses
 
