@@ -61,7 +61,7 @@ NOTHING = Ignored(())
 
 
 def find(paths: Sequence[Path], ignored: Ignored = NOTHING) -> Iterator[Found]:
-    """Yield everything below the paths once, each directory in the order of its names.
+    """Yield everything below the paths once, below each in the order of the paths' bytes.
 
     Symbolic links below the paths are named, but not followed.
 
@@ -71,6 +71,37 @@ def find(paths: Sequence[Path], ignored: Ignored = NOTHING) -> Iterator[Found]:
     """
     for path in _without_nested(paths):
         yield from _below(path, ignored) if path.is_dir() else (look_at(path),)
+
+
+def walk(
+    directory: str | os.PathLike[str], ignored: Ignored, beginning: str = ""
+) -> Iterator[tuple[str, os.DirEntry[str] | OSError]]:
+    """Yield what is below a directory and no directory itself, in the order of the paths' bytes.
+
+    Args:
+        directory: where to look.
+        ignored: the names to pass over.
+        beginning: what the paths begin with.
+
+    Yields:
+        The path below the directory, and what is there; of a directory that cannot be listed, why.
+    """
+    try:
+        with os.scandir(directory) as listing:
+            entries = sorted((entry for entry in listing if not ignored.name(entry.name)), key=_place)
+    except OSError as error:
+        yield beginning.removesuffix("/"), error
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from walk(entry.path, ignored, f"{beginning}{entry.name}/")
+        else:
+            yield beginning + entry.name, entry
+
+
+def _place(entry: os.DirEntry[str]) -> str:
+    # With the separator that follows it, a directory is where its paths are among all.
+    return f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name
 
 
 def look_at(path: Path) -> Found:
@@ -129,16 +160,8 @@ def _without_nested(paths: Sequence[Path]) -> list[Path]:
 
 
 def _below(directory: Path, ignored: Ignored) -> Iterator[Found]:
-    try:
-        with os.scandir(directory) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
-    except OSError as error:
-        yield Found(directory, problem=f"The directory cannot be listed: {error.strerror}.")
-        return
-    for entry in entries:
-        if ignored.name(entry.name):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _below(Path(entry.path), ignored)
+    for name, entry in walk(directory, ignored):
+        if isinstance(entry, OSError):
+            yield Found(directory / name, problem=f"The directory cannot be listed: {entry.strerror}.")
         else:
-            yield look_at(Path(entry.path))
+            yield look_at(directory / name)

@@ -15,14 +15,15 @@ from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
 
-from ingest import discovery, formats, moving
+from ingest import differences, discovery, formats, moving
+from ingest.differences import Unlike
 from ingest.discovery import Found, Ignored
 from ingest.load import Loader, Outcome, Report
 from ingest.moving import Rename
 from ingest.strays import Stray, strays
 from ost_vo.faults import ConflictFault, UsageFault
 from ost_vo.settings import Settings
-from ost_vo.store import alarms, file_events, moves, quarantine
+from ost_vo.store import alarms, file_events, inventory, moves, quarantine
 from ost_vo.store.absentees import Absentees, NewFile
 from ost_vo.store.file_events import OpenEvent
 from ost_vo.store.ingesting import open_connection
@@ -243,15 +244,15 @@ class Reconciler:
             check_root(self._connection, self._settings)
         if self._root.is_dir():
             self._findings.strays = list(strays(self._root, self._ignored))
-        with closing(Absentees(self._connection)) as absentees:
+        with closing(Absentees(self._connection)) as absentees, closing(Unlike(self._root)) as unlike:
             # A file can only have moved where one is gone.
-            if self._find_absent(absentees, say) or is_rehearsal:
-                self._survey(absentees, say, is_rehearsal=is_rehearsal)
+            if self._compare(absentees, unlike, say) or is_rehearsal:
+                self._survey(absentees, unlike, say, is_rehearsal=is_rehearsal)
             if not force:
                 check_loss(self._connection, self._settings, absentees.count_lost())
             if not is_rehearsal:
                 absentees.relocate()
-                self._findings.report = self._load(say)
+                self._findings.report = self._load(unlike, say)
             for batch in absentees.lost():
                 self._note_all(
                     Kind.MISSING, [p.file.path for p in batch] if is_rehearsal else self._mark(batch)
@@ -265,33 +266,36 @@ class Reconciler:
         for path in paths:
             self._findings.note(kind, path)
 
-    def _find_absent(self, absentees: Absentees, say: Progress) -> bool:
-        """Note the products, deleted ones too, whose files are not where they were, and those back.
+    def _compare(self, absentees: Absentees, unlike: Unlike, say: Progress) -> bool:
+        """Lay the disk beside the archive, and note what is not on both alike.
 
         Returns:
             Whether a file is gone.
         """
         total = moves.count(self._connection)
         done, is_any = 0, False
-        for products in moves.everything(self._connection):
-            gone = []
-            for product in products:
-                if moving.is_absent(self._root, product.file.path):
-                    gone.append(product)
-                elif product.is_missing and not product.is_deleted:
-                    self._findings.note(Kind.BACK, product.file.path)
+        for part in differences.compare(self._root, self._ignored, inventory.products(self._connection)):
+            gone = [one.path for one in part.unseen if moving.is_absent(self._root, one.path)]
             absentees.add(gone)
             is_any |= bool(gone)
-            done += len(products)
+            # What is passed over for its name is there nevertheless.
+            unseen = {one.path for one in part.unseen if one.is_missing}.difference(gone)
+            self._note_all(Kind.BACK, sorted(unseen.union(part.back)))
+            unlike.add(part.unlike)
+            done += part.recorded
             say("Archive", min(done, total), total)
+        for paths in inventory.deletions(self._connection):
+            gone = [path for path in paths if moving.is_absent(self._root, path)]
+            absentees.add_deleted(gone)
+            is_any |= bool(gone)
         absentees.complete()
         say("Archive", total, total)
         return is_any
 
     def _orphans(self, *, is_rehearsal: bool) -> None:
-        """Take out of quarantine, or note, the paths where nothing is any more."""
+        """Take out of quarantine, or note, paths where nothing is that cannot be read."""
         for paths in quarantine.paths(self._connection):
-            orphans = [path for path in paths if _is_absent_in_any_spelling(self._root, path)]
+            orphans = [path for path in paths if _is_over(self._root, path)]
             self._note_all(Kind.ORPHANS, orphans)
             if orphans and not is_rehearsal:
                 quarantine.remove(self._connection, orphans)
@@ -305,10 +309,12 @@ class Reconciler:
             if over:
                 file_events.close(self._connection, over)
 
-    def _survey(self, absentees: Absentees, say: Progress, *, is_rehearsal: bool) -> None:
-        """Look at all files for those of absent products; a rehearsal notes the others."""
+    def _survey(self, absentees: Absentees, unlike: Unlike, say: Progress, *, is_rehearsal: bool) -> None:
+        """Look among new files for those of absent products; a rehearsal notes the others."""
         done = 0
-        for batch in self._unlike():
+        files = unlike.found()
+        while found := list(islice(files, _BATCH)):
+            batch = list(self._kinds(found))
             sizes = absentees.sizes({found.size for found, _, kind in batch if kind is Kind.NEW})
             paths = [path for _, path, _ in batch]
             in_quarantine = quarantine.among(self._connection, paths) if is_rehearsal else set()
@@ -323,31 +329,25 @@ class Reconciler:
                     self._findings.note(Kind.MOVED, f"{moved[path]} -> {path}")
                 elif is_rehearsal and path not in in_quarantine:
                     self._findings.note(kind, path)
-            done += len(batch)
-            say("New files", done, 0)
+            done += len(found)
+            say("New files", done, len(unlike))
 
-    def _unlike(self) -> Iterator[list[tuple[Found, str, Kind]]]:
-        """Yield the data files that are not as the archive has them, some hundreds at a time."""
-        files = self._files()
-        while batch := list(islice(files, _BATCH)):
-            paths = [discovery.relative(found.path, self._root) for found in batch]
-            known = self._products.known(paths)
-            unlike = []
-            for found, path in zip(batch, paths, strict=True):
-                if path not in known:
-                    unlike.append((found, path, Kind.NEW))
-                elif known[path].file != FileState.of(path, found.size, found.modified_ns):
-                    unlike.append((found, path, Kind.CHANGED))
-            if unlike:
-                yield unlike
+    def _kinds(self, files: Sequence[Found]) -> Iterator[tuple[Found, str, Kind]]:
+        """Yield those data files that are new or changed, with what they are."""
+        readable = [found for found in files if self._is_readable(found)]
+        paths = [discovery.relative(found.path, self._root) for found in readable]
+        known = self._products.known(paths)
+        for found, path in zip(readable, paths, strict=True):
+            if path not in known:
+                yield found, path, Kind.NEW
+            elif known[path].file != FileState.of(path, found.size, found.modified_ns):
+                yield found, path, Kind.CHANGED
 
-    def _files(self) -> Iterator[Found]:
-        for found in discovery.find([self._root], self._ignored):
-            is_readable = found.problem is None and found.link_to is None and formats.is_data(found.path.name)
-            if is_readable and discovery.has_utf8_name(found.path) and not self._is_put_off(found):
-                yield found
+    def _is_readable(self, found: Found) -> bool:
+        is_data = found.problem is None and found.link_to is None and formats.is_data(found.path.name)
+        return is_data and discovery.has_utf8_name(found.path) and not self._is_put_off(found)
 
-    def _load(self, say: Progress) -> Report:
+    def _load(self, unlike: Unlike, say: Progress) -> Report:
         done = 0
 
         def tell(path: Path, outcome: Outcome) -> None:
@@ -357,10 +357,9 @@ class Reconciler:
                 self._findings.note(kind, discovery.relative(path, self._root))
             if self._tell:
                 self._tell(path, outcome)
-            say("Files", done, 0)
+            say("Files", done, len(unlike))
 
-        files = discovery.find([self._root], self._ignored) if self._root.is_dir() else iter(())
-        return self._loader.load((found for found in files if not self._is_put_off(found)), tell)
+        return self._loader.load((found for found in unlike.found() if not self._is_put_off(found)), tell)
 
     def _mark(self, lost: list[Located]) -> list[str]:
         """Note as missing what still is; return the paths."""
@@ -378,10 +377,14 @@ def _move_to(path: str, former: Located) -> moves.Move | None:
     return moving.move_to(former, path) if is_same else None
 
 
-def _is_absent_in_any_spelling(root: Path, path: str) -> bool:
-    """Whether nothing is at a path in quarantine, where bytes that are no UTF-8 are written as in '\\xff'."""
-    spelt = re.sub(rb"\\x([0-9a-f]{2})", lambda match: bytes.fromhex(match[1].decode()), path.encode())
-    return moving.is_absent(root, path) and moving.is_absent(root, os.fsdecode(spelt))
+def _is_over(root: Path, path: str) -> bool:
+    """Whether nothing that cannot be read is at a path in quarantine.
+
+    Bytes that are no UTF-8 are written as in '\\xff' there.
+    """
+    raw = re.sub(rb"\\x([0-9a-f]{2})", lambda match: bytes.fromhex(match[1].decode()), path.encode())
+    spellings = {path, os.fsdecode(raw)}
+    return all(moving.is_absent(root, one) or _has_entries(root / one) is not None for one in spellings)
 
 
 def _is_as_ingested(root: Path, event: OpenEvent) -> bool:

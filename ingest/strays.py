@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest import discovery, formats, moving
+from ingest import formats, moving
 from ingest.discovery import Ignored
 
 
@@ -42,4 +42,17 @@ def strays(root: Path, ignored: Ignored) -> Iterator[Stray]:
 
 
 def _has_data(directory: Path, ignored: Ignored) -> bool:
-    return any(formats.is_data(found.path.name) for found in discovery.find([directory], ignored))
+    """Whether a data file is in a directory or below it; mostly the first name tells, so none is sorted."""
+    below = []
+    try:
+        with os.scandir(directory) as listing:
+            for entry in listing:
+                if ignored.name(entry.name):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    below.append(Path(entry.path))
+                elif formats.is_data(entry.name):
+                    return True
+    except OSError:
+        return False  # the comparison says so; nothing is known of what is in it
+    return any(_has_data(one, ignored) for one in below)

@@ -33,7 +33,7 @@ def reconcile(
     for stray in findings.strays:
         out.print(f"no run: {stray.name}: {stray.reason}", markup=False, soft_wrap=True)
     out.print(str(findings), markup=False)
-    if findings.report:
+    if findings.report and any(findings.report.counts.values()):
         err.print(str(findings.report), markup=False)
 
 

@@ -35,14 +35,12 @@ CREATE INDEX ON absentees (sha256);
 CREATE INDEX ON absentees (path);
 CREATE INDEX ON absentees (product_id);
 ANALYZE absentees"""
-# What has left that path meanwhile is not absent.
 _ADD = """
 INSERT INTO absentees
 SELECT p.product_id, p.path, p.file_size, p.file_modified, p.sha256, p.privileges,
     p.missing_since IS NOT NULL, false,
     substr(p.path, strpos(p.path, '/') + 1), regexp_replace(p.path, '^.*/', '')
-FROM unnest(%s::bigint[], %s::text[]) AS g (id, path)
-    JOIN archive.products p ON p.product_id = g.id AND p.path = g.path"""
+FROM archive.products p WHERE p.path = ANY (%s)"""
 _ADD_DELETED = """
 INSERT INTO absentees
 SELECT product_id, path, file_size, file_modified, sha256, 0, true, true,
@@ -131,16 +129,18 @@ class Absentees:
         with transaction(self._connection) as cursor:
             cursor.execute("DROP TABLE IF EXISTS pg_temp.absentees")
 
-    def add(self, products: Sequence[Located]) -> None:
-        """Note products, deleted ones too, whose files are not at their paths."""
-        present = [product for product in products if not product.is_deleted]
-        ids, paths = [p.product_id for p in present], [p.file.path for p in present]
-        deleted = [product.file.path for product in products if product.is_deleted]
-        with transaction(self._connection) as cursor:
-            if present:
-                cursor.execute(_ADD, (ids, paths))
-            if deleted:
-                cursor.execute(_ADD_DELETED, (deleted,))
+    def add(self, paths: Sequence[str]) -> None:
+        """Note the products at paths where nothing is on disk; what has left them meanwhile is not absent."""
+        self._add(_ADD, paths)
+
+    def add_deleted(self, paths: Sequence[str]) -> None:
+        """Note what is kept of deleted products at such paths."""
+        self._add(_ADD_DELETED, paths)
+
+    def _add(self, statement: str, paths: Sequence[str]) -> None:
+        if paths:
+            with transaction(self._connection) as cursor:
+                cursor.execute(statement, (list(paths),))
 
     def complete(self) -> None:
         """Have what was added found fast; before anything is asked."""

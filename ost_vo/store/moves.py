@@ -6,7 +6,7 @@ below a path of its own, `PATH~KEY`, until its bytes are found again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -16,7 +16,6 @@ from psycopg2.extensions import cursor as Cursor
 from ost_vo.store.ingesting import transaction
 from ost_vo.store.products import FileState
 
-_BATCH = 5000
 _COPIES = 50
 
 
@@ -167,15 +166,6 @@ def at(connection: Connection, paths: Sequence[str]) -> list[Located]:
         return _located(cursor)
 
 
-def everything(connection: Connection) -> Iterator[list[Located]]:
-    """Yield all products, then what is kept of deleted ones, a few thousand at a time."""
-    for query, key in ((_PRODUCTS, "product_id"), (_DELETIONS, "path")):
-        last: int | str = 0 if key == "product_id" else ""
-        while batch := _after(connection, f"{query} WHERE {key} > %s ORDER BY {key} LIMIT {_BATCH}", last):
-            yield batch
-            last = batch[-1].product_id if key == "product_id" else batch[-1].file.path
-
-
 def count(connection: Connection) -> int:
     """Return how many products have their file, as far as the archive knows."""
     with transaction(connection) as cursor:
@@ -288,12 +278,6 @@ def prepare_run(cursor: Cursor, parameters: Mapping[str, object], goes_along: st
 def run_of(path: str) -> str:
     """Return the name of the run that a path is in."""
     return path.split("/", 1)[0]
-
-
-def _after(connection: Connection, query: str, last: int | str) -> list[Located]:
-    with transaction(connection) as cursor:
-        cursor.execute(query, (last,))
-        return _located(cursor)
 
 
 def _located(cursor: Cursor) -> list[Located]:

@@ -18,7 +18,7 @@ from ost_vo.cli import app
 from ost_vo.faults import UsageFault
 from ost_vo.services import doctor
 from ost_vo.settings import Settings
-from ost_vo.store import absentees, file_events, moves, quarantine
+from ost_vo.store import absentees, file_events, inventory, quarantine
 from ost_vo.store.file_events import Problem
 from tests.ingest.frames import TAN, rows, write_frame
 
@@ -94,7 +94,7 @@ def test_every_kind_of_difference(settings: Settings, run: Path) -> None:
 def test_any_number_of_files_is_compared_in_small_batches(
     settings: Settings, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (absentees, moves, quarantine, reconciling):
+    for module in (absentees, inventory, quarantine, reconciling):
         monkeypatch.setattr(module, "_BATCH", 1)
     for number in range(3):
         shutil.copy(run / "a.fit", run / f"copy{number}.fit")
@@ -112,6 +112,42 @@ def test_any_number_of_files_is_compared_in_small_batches(
     assert rows(settings, PLACES) == moved
     assert [path for (path,) in rows(settings, MISSING)] == [f"20220101/lost{n}.fit" for n in range(3)]
     assert rows(settings, "SELECT path FROM archive.quarantine") == []
+    assert counts(reconcile(settings)) == {}
+
+
+def test_what_is_as_the_archive_knows_it_is_not_looked_up(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Names whose order differs with the separator of directories, or with what counts as a character.
+    names = ["a.fit", "a/x.fit", "a-b/x.fit", "a b.fit", "a0/x.fit", "Z.fit", "\u00e4.fit", "\uffee.fit"]
+    for number, name in enumerate([*names, "\U0001f600/x.fit"]):
+        write_frame(settings.data / "20220101" / name, TAN | {"EXPTIME": float(number)}, shape=(2, 2))
+    ingest([settings.data], settings)
+    (settings.data / "20220101" / "notes.txt").touch()
+    for size in (1, 2, 100):
+        monkeypatch.setattr(inventory, "_BATCH", size)
+        findings = reconcile(settings)
+        assert counts(findings) == {}
+        assert findings.report is not None
+        assert not any(findings.report.counts.values())
+
+
+def test_directory_that_cannot_be_listed_loses_nothing(
+    settings: Settings, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir = os.scandir
+
+    def refusing(path: str | os.PathLike[str]) -> object:
+        if os.fspath(path) == str(run / "deep"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert counts(reconcile(settings)) == {}
+    assert rows(settings, MISSING) == []
+    assert rows(settings, "SELECT path FROM archive.quarantine") == [("20220101/deep",)]
+    monkeypatch.undo()
+    assert counts(reconcile(settings)) == {Kind.ORPHANS: 1}
     assert counts(reconcile(settings)) == {}
 
 

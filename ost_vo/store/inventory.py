@@ -1,0 +1,65 @@
+"""The files that the archive knows of, in the order of their paths: to be laid beside the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from psycopg2.extensions import connection as Connection
+
+from ost_vo.store.ingesting import transaction
+
+_BATCH = 5000
+
+# Numbers, as the disk has them, are read faster than times.
+_PRODUCTS = """
+SELECT path, file_size, (extract(epoch FROM file_modified) * 1000000)::bigint, missing_since IS NOT NULL,
+    EXISTS (SELECT FROM archive.quarantine q WHERE q.path = p.path)
+FROM archive.products p WHERE path > %s ORDER BY path LIMIT %s"""
+_DELETIONS = "SELECT path FROM archive.deletions WHERE path > %s ORDER BY path LIMIT %s"
+
+
+class Recorded(NamedTuple):
+    """The file of a product as it was when it was ingested.
+
+    Attributes:
+        path: relative to the data root.
+        size, modified_us: bytes, and microseconds since 1970.
+        is_missing: whether it is noted as missing.
+        is_quarantined: whether it could not be read since.
+    """
+
+    path: str
+    size: int
+    modified_us: int
+    is_missing: bool
+    is_quarantined: bool
+
+
+def products(connection: Connection) -> Iterator[list[Recorded]]:
+    """Yield the files of all products by path, a few thousand at a time, each in a transaction of its own.
+
+    Whoever changes paths meanwhile may have one come twice, or not at all.
+    """
+    last = ""
+    while True:
+        with transaction(connection) as cursor:
+            cursor.execute(_PRODUCTS, (last, _BATCH))
+            batch = list(map(Recorded._make, cursor.fetchall()))
+        if not batch:
+            return
+        yield batch
+        last = batch[-1].path
+
+
+def deletions(connection: Connection) -> Iterator[list[str]]:
+    """Yield the paths of deleted products, in their order, a few thousand at a time."""
+    last = ""
+    while True:
+        with transaction(connection) as cursor:
+            cursor.execute(_DELETIONS, (last, _BATCH))
+            batch = [path for (path,) in cursor.fetchall()]
+        if not batch:
+            return
+        yield batch
+        last = batch[-1]
