@@ -12,6 +12,7 @@ from rich.progress import track
 from rich.table import Table
 
 from ost_vo.settings import Settings
+from tests import bench_observer
 
 ROUNDS, WARMING = 15, 3
 # Of a list, as issue 8 has it [ms].
@@ -32,15 +33,16 @@ LISTS = {
 
 @dataclass(frozen=True)
 class ApiFigure:
-    """The median time of an answer [ms]: what is asked, and what it is to be at the most."""
+    """The median time of an answer [ms]: who asks, for what, and what it is to be at the most."""
 
+    who: str
     what: str
     value: float
     wanted: float = WANTED
 
 
 def measure(settings: Settings, console: Console) -> list[ApiFigure]:
-    """Run all measurements on a running archive that has many rows, as an anonymous caller."""
+    """Run all measurements on a running archive that has many rows, as two callers."""
     url = f"http://{settings.host}:{settings.port}/api/v1"
     with requests.Session() as session:
         query = (
@@ -59,26 +61,30 @@ def measure(settings: Settings, console: Console) -> list[ApiFigure]:
             "end": row["t_min"] + 7,
             "run": row["run_name"],
         }
-        return [
-            _timed(session, what, f"{url}/{path.format(**values)}", console) for what, path in LISTS.items()
-        ]
+    figures = []
+    for who, session in {"anybody": requests.Session(), "a member": bench_observer.session(settings)}.items():
+        with session:
+            for what, path in LISTS.items():
+                taken = _timed(session, f"{what}, {who}", f"{url}/{path.format(**values)}", console)
+                figures.append(ApiFigure(who, what, taken))
+    return figures
 
 
 def show(figures: list[ApiFigure], console: Console) -> None:
     """Print the figures."""
     table = Table(title="Lists of the HTTP API")
-    for name in ("", "ms", "wanted"):
-        table.add_column(name, justify="left" if not name else "right")
+    for name in ("", "as", "ms", "wanted"):
+        table.add_column(name, justify="left" if name in ("", "as") else "right")
     for figure in figures:
-        table.add_row(figure.what, f"{figure.value:.1f}", f"{figure.wanted:g}")
+        table.add_row(figure.what, figure.who, f"{figure.value:.1f}", f"{figure.wanted:g}")
     console.print(table)
 
 
-def _timed(session: requests.Session, what: str, url: str, console: Console) -> ApiFigure:
+def _timed(session: requests.Session, what: str, url: str, console: Console) -> float:
     taken = []
     for _ in track(range(ROUNDS + WARMING), what, console=console):
         begun = time.perf_counter()
         answer = session.get(url, timeout=120)
         taken.append((time.perf_counter() - begun) * 1000)
         answer.raise_for_status()
-    return ApiFigure(what, statistics.median(taken[WARMING:]))
+    return statistics.median(taken[WARMING:])

@@ -18,6 +18,7 @@ from rich.progress import track
 from rich.table import Table
 
 from ost_vo.settings import Settings
+from tests import bench_observer
 
 ROUNDS, WARMING = 20, 2
 PAINTS = 7
@@ -38,9 +39,10 @@ WHERE p.privileges = 5 AND p.exposure_type = 'light' AND p.s_ra IS NOT NULL ORDE
 
 @dataclass(frozen=True)
 class PageFigure:
-    """A page, as anybody sees it.
+    """A page, as somebody sees it.
 
     Attributes:
+        who: nobody who is known, or a member of projects who has logged in.
         what: which one.
         first_ms: to the last byte of the first answer [ms].
         median_ms: of the later ones [ms].
@@ -48,6 +50,7 @@ class PageFigure:
         sent: bytes of the page, its styles and its scripts, compressed.
     """
 
+    who: str
     what: str
     first_ms: float
     median_ms: float
@@ -58,32 +61,32 @@ class PageFigure:
 def measure(settings: Settings, console: Console) -> list[PageFigure]:
     """Look at every list and every page of one thing on a running archive that has many rows."""
     pages = _pages(settings)
-    paints = _paints(settings.base_url, pages)
+    callers = {"anybody": requests.Session(), "a member": bench_observer.session(settings)}
     figures = []
-    with requests.Session() as session:
-        session.headers["Accept-Encoding"] = "gzip"
-        for what, path in pages.items():
-            times = []
-            for _ in track(range(WARMING + ROUNDS), what, console=console, transient=True):
-                start = time.perf_counter()
-                answer = session.get(settings.base_url + path, timeout=120)
-                times.append((time.perf_counter() - start) * 1000)
-                answer.raise_for_status()
-            median = statistics.median(times[WARMING:])
-            figures.append(PageFigure(what, times[0], median, *paints[what]))
+    for who, session in callers.items():
+        with session:
+            session.headers["Accept-Encoding"] = "gzip"
+            timed = {
+                what: _timed(session, settings.base_url + path, f"{what}, {who}", console)
+                for what, path in pages.items()
+            }
+            paints = _paints(settings.base_url, pages, session)
+        figures += [PageFigure(who, what, *timed[what], *paints[what]) for what in pages]
     return figures
 
 
 def show(figures: list[PageFigure], console: Console) -> None:
     """Print the figures."""
-    table = Table(title="Pages, as anybody sees them")
+    table = Table(title="Pages")
     table.add_column("page")
+    table.add_column("as")
     for name in ("first, ms", "median, ms", f"of {WANTED_MS:g}", "paint, ms", f"of {WANTED_PAINT_MS:g}"):
         table.add_column(name, justify="right")
     table.add_column(f"bytes of {WANTED_BYTES:,}", justify="right")
     for figure in figures:
         table.add_row(
             figure.what,
+            figure.who,
             f"{figure.first_ms:.0f}",
             f"{figure.median_ms:.1f}",
             f"{figure.median_ms / WANTED_MS:.2f}",
@@ -92,6 +95,17 @@ def show(figures: list[PageFigure], console: Console) -> None:
             f"{figure.sent:,}",
         )
     console.print(table)
+
+
+def _timed(session: requests.Session, url: str, what: str, console: Console) -> tuple[float, float]:
+    """Return the time to the last byte of the first answer, and the median of the later ones [ms]."""
+    times = []
+    for _ in track(range(WARMING + ROUNDS), what, console=console, transient=True):
+        start = time.perf_counter()
+        answer = session.get(url, timeout=120)
+        times.append((time.perf_counter() - start) * 1000)
+        answer.raise_for_status()
+    return times[0], statistics.median(times[WARMING:])
 
 
 def _pages(settings: Settings) -> dict[str, str]:
@@ -116,13 +130,15 @@ def _pages(settings: Settings) -> dict[str, str]:
     }
 
 
-def _paints(url: str, pages: dict[str, str]) -> dict[str, tuple[float, int]]:
+def _paints(url: str, pages: dict[str, str], session: requests.Session) -> dict[str, tuple[float, int]]:
     """Return the median of first paints [ms], and what the first visit loads [bytes], of each page."""
     found = {}
+    cookies = [{"name": name, "value": value, "url": url} for name, value in session.cookies.items()]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         for what, path in pages.items():
             context = browser.new_context()
+            context.add_cookies(cookies)
             page = context.new_page()
             wire = context.new_cdp_session(page)
             wire.send("Network.enable")
