@@ -1,4 +1,4 @@
-"""A member of projects, logged in, for the benches: what the world sees is less than half of what a list costs."""
+"""A member of projects, logged in, for the benches: whoever sees more costs more."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ost_vo.settings import Settings
 NAME = "synth.draper"
 # The lowest level in sight: what projects share, not what is the creator's own.
 LEVEL = 2
-_PASSWORD = "bench bench bench"  # noqa: S105 - of an archive that is thrown away
+_PASSWORD = "bench bench bench"  # of an archive that is thrown away
 
 
 def session(settings: Settings) -> requests.Session:

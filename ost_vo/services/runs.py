@@ -111,7 +111,7 @@ def get(archive: Archive, context: Context, name: str) -> Run:
         TransientFault: out of time or connections.
     """
     with archive.database.connection() as connection:
-        found = runs.one(connection, archive.transaction_settings(context), name)
+        found = runs.one(connection, archive.listing_settings(context), name)
     if found is None:
         raise NotFoundFault(f"There is no run {name}.", "Look at the list of runs.")
     return found

@@ -15,6 +15,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from ost_vo.store.observations import transaction
+from ost_vo.store.scope import IN_SCOPE
 
 _KEY = "obs_publisher_did"
 
@@ -72,7 +73,7 @@ _CONDITIONS = {
 _PAGE = """
 SELECT {columns} FROM ost.products WHERE obs_publisher_did = ANY (ARRAY(
     SELECT p.obs_publisher_did FROM archive.products p
-    WHERE context.in_scope(p.privileges, p.release_date, p.project_id, p.creator_id) AND {conditions}
+    WHERE {scope} AND {conditions}
     ORDER BY {table_order} LIMIT %(limit)s))
 ORDER BY {order}
 """
@@ -186,6 +187,7 @@ def _page(
     """Return a page; the order has a place for the name of the table before each column."""
     statement = sql.SQL(_PAGE).format(
         columns=_names(columns),
+        scope=sql.SQL(IN_SCOPE),
         conditions=sql.SQL(" AND ").join(conditions or [sql.SQL("true")]),
         table_order=sql.SQL(order.format("p.")),
         order=sql.SQL(order.format("")),

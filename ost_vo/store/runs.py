@@ -14,10 +14,11 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from ost_vo.store.observations import transaction
+from ost_vo.store.scope import IN_SCOPE
 
 # Which runs come next, and whether any file of theirs is visible, is asked of the tables: a view that filters
 # is read as a whole before it is sorted. The rows are the view's, which decides once more who sees them.
-_NEXT = """
+_NEXT = f"""
 SELECT r.name FROM archive.runs r
 WHERE (%(run)s::text IS NULL OR r.night < %(night)s::date OR (%(night)s::date IS NOT NULL AND r.night IS NULL)
         OR (r.night IS NOT DISTINCT FROM %(night)s::date AND r.name < %(run)s))
@@ -26,9 +27,9 @@ WHERE (%(run)s::text IS NULL OR r.night < %(night)s::date OR (%(night)s::date IS
         WHERE l.run_id = r.run_id AND g.name = %(tag)s))
     AND (%(reduction_status)s::text IS NULL OR r.reduction_status = %(reduction_status)s)
     AND EXISTS (SELECT FROM archive.products p WHERE p.run_id = r.run_id
-        AND context.in_scope(p.privileges, p.release_date, p.project_id, p.creator_id))
+        AND {IN_SCOPE})
 ORDER BY r.night DESC NULLS LAST, r.name DESC LIMIT %(limit)s
-"""
+"""  # noqa: S608 - a statement of our own
 _NAMES = f"""
 SELECT run_name FROM ost.runs WHERE run_name = ANY (ARRAY({_NEXT}))
 ORDER BY coalesce(night, '') DESC, run_name DESC
@@ -38,11 +39,16 @@ SELECT run_name, night, project, reduction_status, photometry, spectroscopy, tag
 WHERE run_name = ANY (ARRAY({_NEXT})) ORDER BY coalesce(night, '') DESC, run_name DESC
 """  # noqa: S608 - a statement of our own
 # A run has few targets and instruments: their files are counted together, and the counts are added up here.
-_SUMMARIES = """
-SELECT run_name, target_name, instrument_name, count(*), sum(file_size)::bigint, min(t_min), max(t_max),
-    coalesce(sum(t_exptime) FILTER (WHERE exposure_type = 'light'), 0)
-FROM ost.products WHERE run_name = ANY (%s) GROUP BY run_name, target_name, instrument_name
-"""
+# An index has all that is read.
+_SUMMARIES = f"""
+WITH alike AS (
+    SELECT p.run_id, p.target_name, p.instrument_name, count(*), sum(p.file_size)::bigint, min(p.t_min),
+        max(p.t_max), coalesce(sum(p.t_exptime) FILTER (WHERE p.exposure_type = 'light'), 0)
+    FROM archive.products p
+    WHERE p.run_id = ANY (ARRAY(SELECT run_id FROM archive.runs WHERE name = ANY (%s))) AND {IN_SCOPE}
+    GROUP BY p.run_id, p.target_name, p.instrument_name)
+SELECT r.name, alike.* FROM alike JOIN archive.runs r ON r.run_id = alike.run_id
+"""  # noqa: S608 - a statement of our own
 _ONE = """
 SELECT run_name, night, project, reduction_status, photometry, spectroscopy, tags, note
 FROM ost.runs WHERE run_name = %s
@@ -200,7 +206,7 @@ class _Summary:
 def _summaries(cursor: Cursor, runs: list[str]) -> dict[str, _Summary]:
     cursor.execute(_SUMMARIES, (runs,))
     found: dict[str, _Summary] = {}
-    for run, *counted in cursor.fetchall():
+    for run, _, *counted in cursor.fetchall():
         found.setdefault(run, _Summary()).add(*counted)
     return found
 
