@@ -35,13 +35,13 @@ class Plot:
 
     Attributes:
         title: what is plotted, with its unit.
-        points: (x, y) [pixel].
+        points: as one path of SVG, of lines without length: hundreds of circles would take time to draw.
         across, up: the marks.
         bottom: of the area of the points [pixel].
     """
 
     title: str
-    points: list[tuple[float, float]]
+    points: str
     across: list[Tick]
     up: list[Tick]
     bottom: int = HEIGHT - _BOTTOM
@@ -81,7 +81,7 @@ def over_time(title: str, times: Sequence[float | None], values: Sequence[float 
     if low == high:
         low, high = low - 1, high + 1
     across, up = (WIDTH - _LEFT - _RIGHT) / (last - first), _Upward(low, high)
-    points = [(round(_LEFT + (t - first) * across, 1), round(up.at(v), 1)) for t, v in pairs]
+    points = "".join(f"M{_LEFT + (t - first) * across:.1f} {up.at(v):.1f}h0" for t, v in pairs)
     return Plot(title, points, _hours(first, last), up.marks())
 
 
