@@ -36,6 +36,7 @@ from ost_vo.store.file_events import FileEvent, Place
 from ost_vo.store.leftovers import Attempt, Lost
 from ost_vo.store.measures import Measures, measures
 from ost_vo.store.quarantine import Entry
+from ost_vo.store.replication import Replica, replicas
 from ost_vo.store.transactions import reading
 
 HEALTH, SETTINGS = "system_health_view", "system_settings_view"
@@ -98,6 +99,7 @@ class Health:
         alarms: what the watcher has found to be wrong.
         disks: what room there is.
         measures: numbers of the database; None where it does not answer.
+        replicas: servers that follow the database.
         versions: of the archive and of what it stands on.
     """
 
@@ -106,6 +108,7 @@ class Health:
     alarms: list[Alarm]
     disks: list[Space]
     measures: Measures | None
+    replicas: list[Replica]
     versions: Mapping[str, str]
 
     @property
@@ -140,7 +143,7 @@ def health(archive: Archive, actor: Actor) -> Health:
     actor.require(HEALTH)
     settings = archive.settings
     findings = doctor.examine(settings)
-    found, sounding, versions = _told_by_database(settings)
+    found, sounding, following, versions = _told_by_database(settings)
     publisher = _publisher(archive)
     versions = {
         "ost_vo": ost_vo.__version__,
@@ -154,16 +157,24 @@ def health(archive: Archive, actor: Actor) -> Health:
         for name, path in (("state", settings.state), ("data", settings.data))
         if path.exists() and (usage := shutil.disk_usage(path))
     ]
-    return Health(_parts(settings, findings, found), findings, sounding, disks, found, versions)
+    parts = _parts(settings, findings, found, following)
+    return Health(parts, findings, sounding, disks, found, following, versions)
 
 
-def _told_by_database(settings: Settings) -> tuple[Measures | None, list[Alarm], dict[str, str]]:
+def _told_by_database(
+    settings: Settings,
+) -> tuple[Measures | None, list[Alarm], list[Replica], dict[str, str]]:
     database = Database(settings.dsn("ost_owner"), 1)
     try:
         with database.connection() as connection:
-            return measures(connection), alarms.sounding(connection), leftovers.versions(connection)
+            return (
+                measures(connection),
+                alarms.sounding(connection),
+                replicas(connection),
+                leftovers.versions(connection),
+            )
     except Fault:
-        return None, [], {}  # among the findings
+        return None, [], [], {}  # among the findings
     finally:
         database.close()
 
@@ -180,7 +191,9 @@ def _publisher(archive: Archive) -> str:
         return ""  # among the findings
 
 
-def _parts(settings: Settings, findings: Sequence[Finding], found: Measures | None) -> list[Part]:
+def _parts(
+    settings: Settings, findings: Sequence[Finding], found: Measures | None, following: Sequence[Replica]
+) -> list[Part]:
     problems: dict[str, str] = {}
     for finding in findings:
         problems.setdefault(finding.subject, finding.problem)
@@ -192,12 +205,13 @@ def _parts(settings: Settings, findings: Sequence[Finding], found: Measures | No
         "watcher": "watches" if settings.watch else "is not wanted",
         "Redis": "answers" if settings.broker else "is not wanted",
         "analyst": "is up with its work" if settings.previews else "is not wanted",
+        "replicas": f"{len(following)} follow" if following else "none",
         "registrar": "is up with its work",
         "disk": "has room",
         "data root": "is there",
     }
     services = ("web service", "DaCHS", "registrar", "Redis", "workers", "watcher", "analyst")
-    names = ("database", *services, "disk", "data root")
+    names = ("database", "replicas", *services, "disk", "data root")
     # Jobs that nobody takes, or whose workers are silent, are told of by these.
     subjects = {"workers": ("jobs", "queue")}
     parts = []

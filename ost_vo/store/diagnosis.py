@@ -13,7 +13,7 @@ from typing import Any
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from ost_vo.store import definitions, schema
+from ost_vo.store import definitions, replication, schema
 from ost_vo.store.definitions import Drift
 from ost_vo.store.provision import LEAKPROOF, ROLES
 
@@ -28,6 +28,8 @@ UNSEEN_SECONDS = 3600
 UNTOLD_SECONDS = 1800
 # Whoever holds a transaction open keeps the tables from being cleaned [s].
 IDLE_SECONDS = 3600
+# A replica that is so far behind does not catch up by itself, as a rule [byte, s].
+BEHIND_BYTES, BEHIND_SECONDS = 2**30, 300
 # PostgreSQL stops at 2^31 transactions, and cleans by itself long before.
 TRANSACTIONS_AGE = 1_500_000_000
 
@@ -402,6 +404,21 @@ def _sessions(cursor: Cursor) -> Iterator[Finding]:
         yield Finding("transactions", f"The oldest is {age} back.", "VACUUM FREEZE; before PostgreSQL stops.")
 
 
+def replicas(cursor: Cursor) -> Iterator[Finding]:
+    """Yield what is wrong with the replicas of the database, asked of it as the role ost_owner."""
+    for replica in replication.replicas(cursor.connection):
+        if (replica.lag_bytes or 0) > BEHIND_BYTES or (replica.lag_seconds or 0) > BEHIND_SECONDS:
+            problem = (
+                f"{replica.name} ({replica.state}) is {replica.lag_bytes} bytes and"
+                f" {replica.lag_seconds or 0:.0f} s behind."
+            )
+            yield Finding("replicas", problem, "See its log, its disk, and the network between the two.")
+    for slot, kept in replication.forsaken_slots(cursor.connection):
+        problem = f"Nobody follows the slot {slot}: {kept} bytes of log are kept for it."
+        remedy = f"Start its replica, or SELECT pg_drop_replication_slot('{slot}'); before the disk is full."
+        yield Finding("replicas", problem, remedy)
+
+
 def _value(cursor: Cursor) -> Any:
     row = cursor.fetchone()
     return row[0] if row else None
@@ -422,6 +439,7 @@ _CHECKS: tuple[Check, ...] = (
     _indexes,
     _owners,
     _sessions,
+    replicas,
 )
 
 # What an upgrade needs. None of it asks a table of the archive but that of the revision: an earlier version

@@ -109,6 +109,8 @@ def _create_roles(cursor: psycopg2.extensions.cursor, database: str) -> None:
                 sql.Identifier(role), sql.Literal(f"{seconds}s")
             )
         )
+    # What other roles' sessions and the replicas are doing: for the page of health, doctor and metrics.
+    cursor.execute("GRANT pg_read_all_stats TO ost_owner")
     cursor.execute("GRANT adql TO ost_lists")
     cursor.execute("GRANT adql, ost_lists TO ost_web")
     name = sql.Identifier(database)

@@ -92,7 +92,9 @@ def test_a_token_for_reading_administers_nothing(call: Call) -> None:
 def test_health_says_what_is_wrong(blues: Blues, call: Call) -> None:
     sound = call("bob", "GET", "admin/health").json()
     assert (sound["is_sound"], sound["findings"]) == (True, [])
-    assert {part["name"] for part in sound["parts"]} >= {"database", "DaCHS", "workers", "watcher", "disk"}
+    told = {part["name"]: part["told"] for part in sound["parts"]}
+    assert told.keys() >= {"database", "DaCHS", "workers", "watcher", "disk"}
+    assert (told["replicas"], sound["replicas"]) == ("none", [])
     assert all(part["is_sound"] for part in sound["parts"])
     assert {"ost_vo", "PostgreSQL", "pg_sphere", "DaCHS"} <= sound["versions"].keys()
     assert all(0 < disk["free"] <= disk["total"] for disk in sound["disks"])

@@ -78,6 +78,17 @@ class Numbers(BaseModel):
     bytes: int = Field(description="Size of the database [byte].")
 
 
+class Replica(BaseModel):
+    """A server that follows the database."""
+
+    name: str
+    state: str = Field(description="Of the stream: startup, catchup, streaming, backup or stopping.")
+    lag_bytes: int | None = Field(description="Log that it has not replayed [byte].")
+    lag_seconds: float | None = Field(
+        description="How long after the database it replayed the last change [s]; null without one lately."
+    )
+
+
 class Health(BaseModel):
     """How the archive is."""
 
@@ -87,6 +98,7 @@ class Health(BaseModel):
     alarms: list[ListedAlarm]
     disks: list[Space]
     numbers: Numbers | None = Field(description="Null where the database does not answer.")
+    replicas: list[Replica]
     versions: dict[str, str]
 
 
@@ -271,6 +283,7 @@ def get_health(archive: ArchiveOf, actor: User) -> Health:
         )
         if numbers
         else None,
+        replicas=[Replica.model_validate(one, from_attributes=True) for one in found.replicas],
         versions=dict(found.versions),
     )
 
