@@ -41,11 +41,14 @@ $(VENV)/created: etc/debian-packages
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/installed: $(VENV)/created requirements.txt pyproject.toml
+# Aladin Lite comes meanwhile; the pages do without where it cannot be had.
+$(VENV)/installed: $(VENV)/created requirements.txt pyproject.toml etc/install-aladin-lite etc/aladin-lite.sha512
 	@echo "Installing Python packages" >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
-	@$(BIN)/python -m compileall -q ost_vo ingest pixels
+	@etc/install-aladin-lite $(BIN)/python & \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e . && \
+	$(BIN)/python -m compileall -q ost_vo ingest pixels; \
+	is_installed=$$?; wait; exit $$is_installed
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed requirements-test.txt etc/debian-packages-test
