@@ -348,6 +348,12 @@ class Settings(BaseSettings):
     simbad_seconds: float = Field(
         30.0, gt=0, le=3600, description="Time that SIMBAD may take for an answer [s]."
     )
+    sky_survey: str = Field(
+        "",
+        pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+(/[^\\\s]*)?)?$",
+        description="HiPS behind the maps that Aladin Lite draws, its base URL, whose host readers' browsers "
+        "ask for pictures. Default: none, nothing is loaded from elsewhere.",
+    )
     ingest_user: str = Field("ingest", description="Creator of the products that the watcher ingests.")
     ingest_project: str = Field("OST", description="Project that newly ingested products belong to.")
     ingest_privileges: int = Field(5, ge=1, le=5, description="Level that newly ingested products get.")

@@ -26,6 +26,7 @@ _TYPES = frozenset(
         "application/xml",
         "text/csv",
         "text/html",
+        "text/javascript",
         "text/plain",
         "text/tab-separated-values",
         "text/xml",

@@ -55,6 +55,8 @@ LOOKED_THROUGH = {
 SHOWS_NO_PRODUCT = {
     "/": "the latest runs, by what /api/v1/runs asks",
     "/runs": "the same; tests/pages",
+    "/sky/aladin": "nothing; its script asks /moc and /api/v1/targets",
+    "/sky/aladin.js": "a script that others wrote",
     "/overview": "numbers, by what /api/v1/holdings asks",
     "/cart": "the caller's own jobs, by the functions of /downloads; tests/pages",
     "/cart/{job_id}": "the same",

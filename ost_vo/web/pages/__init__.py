@@ -8,6 +8,7 @@ from starlette.staticfiles import StaticFiles
 from ost_vo.web.pages import (
     account,
     administration,
+    aladin,
     browsing,
     cart,
     entrance,
@@ -26,6 +27,8 @@ routes = [
     Route("/", entrance.home),
     Route("/search", entrance.search),
     Route("/language", entrance.language, methods=["POST"]),
+    Route("/sky/aladin", aladin.frame),
+    Route("/sky/aladin.js", aladin.script),
     Route("/overview", overview.overview_page),
     Route("/runs", browsing.runs_page),
     Route("/runs/{name}", browsing.run_page),

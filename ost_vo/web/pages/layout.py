@@ -32,6 +32,10 @@ _HUB = "http://localhost:21012"
 _SENDING = frozenset(
     {"run.html", "target.html", "targets.html", "search.html", "darks.html", "query.html", "product.html"}
 )
+# Pages with a map, which Aladin Lite takes the place of in a frame.
+_MAPPED = frozenset({"home.html", "run.html", "target.html"})
+# Aladin Lite, where etc/install-aladin-lite has put it.
+ALADIN_LITE = HERE / "vendored" / "aladin.js"
 # What people may see changes with who they are, so no cache shared by several keeps a page.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:"
@@ -44,6 +48,14 @@ HEADERS = {
 templates = Jinja2Templates(HERE / "templates")
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 templates.env.filters |= wording.FILTERS
+
+
+def has_aladin_lite() -> bool:
+    """Say whether Aladin Lite is installed."""
+    return ALADIN_LITE.is_file()
+
+
+templates.env.globals["has_aladin_lite"] = has_aladin_lite
 
 
 async def render(request: Request, template: str, status: int = 200, **values: Any) -> Response:
@@ -75,7 +87,7 @@ async def render(request: Request, template: str, status: int = 200, **values: A
         "banner": said,
         "sections": administration.sections(actor),
         "language": language,
-        "version": _version(),
+        "version": version(),
         "_": translator(language),
         "path": request.url.path,
     }
@@ -121,7 +133,7 @@ def translator(language: str) -> Callable[..., str]:
 
 
 @cache
-def _version() -> str:
+def version() -> str:
     """Return a text that is another one whenever a style or a script is, so that browsers load it anew."""
     digest = hashlib.sha256()
     for path in sorted((HERE / "static").iterdir()):
@@ -135,9 +147,11 @@ def _words() -> dict[str, dict[str, str]]:
 
 
 def _headers(template: str) -> dict[str, str]:
-    if template not in _SENDING:
-        return HEADERS
-    policy = HEADERS["Content-Security-Policy"].replace("connect-src 'self'", f"connect-src 'self' {_HUB}")
+    policy = HEADERS["Content-Security-Policy"]
+    if template in _SENDING:
+        policy = policy.replace("connect-src 'self'", f"connect-src 'self' {_HUB}")
+    if template in _MAPPED and has_aladin_lite():
+        policy += "; frame-src 'self'"
     return {**HEADERS, "Content-Security-Policy": policy}
 
 

@@ -8,6 +8,7 @@ const CLOSEST = 0.02; // degrees across the map at its closest
 const PART = 0.15; // of the map that an arrow moves it
 const LABELS = 60; // names on the map at most
 const NEAR = 60; // degrees across the map from which coverage is drawn to its outlines, not in counts
+const UNFOLDED = 4; // times the sine of a fourth of a longitude is its place on Hammer's equator
 const SHADES = 5; // of counts, by their logarithms
 const COARSE = 3; // cells up to this order have edges that bend
 const [DEC_STEPS, RA_STEPS] = [
@@ -448,6 +449,51 @@ class Sky {
     for (const button of this.figure.querySelectorAll("button[data-do]")) {
       button.addEventListener("click", buttons[button.dataset.do]);
     }
+    this.aladin = this.figure.querySelector("button[data-aladin]");
+    if (!this.aladin || !("WebGL2RenderingContext" in window)) return;
+    this.aladin.hidden = false;
+    this.aladin.addEventListener("click", () => (this.frame ? this.closeAladin() : this.openAladin()));
+    this.figure.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && this.frame) this.closeAladin();
+    });
+  }
+
+  // Aladin Lite takes the map's place, at the same view, in a frame with a policy of its own.
+  openAladin() {
+    const frame = document.createElement("iframe");
+    const part = Math.min(Math.SQRT1_2, this.width / this.scale / 2 / UNFOLDED);
+    frame.title = this.aladin.dataset.title;
+    frame.allowFullscreen = true;
+    frame.dataset.view = JSON.stringify([this.ra, this.dec, (2 * UNFOLDED * Math.asin(part)) / DEGREE]);
+    frame.dataset.fields = this.figure.dataset.fields;
+    frame.addEventListener("moved", () => this.follow(JSON.parse(frame.dataset.view)));
+    frame.addEventListener("load", () => {
+      frame.contentDocument.addEventListener("keydown", (event) => {
+        if (event.key === "Escape") this.closeAladin();
+      });
+      frame.contentDocument.querySelector("[tabindex]")?.focus();
+    });
+    frame.src = this.aladin.dataset.aladin;
+    this.frame = frame;
+    this.canvas.replaceWith(frame);
+    this.aladin.setAttribute("aria-pressed", "true");
+  }
+
+  // Takes over a place and the degrees across the frame.
+  follow([ra, dec, degrees]) {
+    const part = Math.sin((degrees * DEGREE) / 2 / UNFOLDED);
+    const scale = this.width / (2 * UNFOLDED * part);
+    this.across = Math.max(CLOSEST, Math.min(FULL, (this.across * this.scale) / scale));
+    [this.ra, this.dec] = [ra, dec];
+    this.say([ra, dec]);
+  }
+
+  closeAladin() {
+    this.frame.replaceWith(this.canvas);
+    this.frame = null;
+    this.aladin.setAttribute("aria-pressed", "false");
+    this.aladin.focus();
+    this.draw();
   }
 }
 
