@@ -156,7 +156,8 @@ function vector(ra, dec) {
 const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 
 function middle(vertices) {
-  const [x, y, z] = vertices.map(([ra, dec]) => vector(ra, dec)).reduce((a, b) => a.map((value, axis) => value + b[axis]));
+  const directions = vertices.map(([ra, dec]) => vector(ra, dec));
+  const [x, y, z] = directions.reduce((a, b) => a.map((value, axis) => value + b[axis]));
   return [((Math.atan2(y, x) * 180) / Math.PI + 360) % 360, (Math.atan2(z, Math.hypot(x, y)) * 180) / Math.PI];
 }
 
