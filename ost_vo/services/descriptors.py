@@ -55,6 +55,11 @@ def cutouts(base: str, field: str, service_id: str | None) -> ServiceDescriptor:
 
 def of_columns(base: str, columns: Sequence[Column]) -> tuple[ServiceDescriptor, ...]:
     """Describe both services for a result; nothing where it has no column of identifiers."""
+    return _of_columns(base, tuple(columns))
+
+
+@lru_cache(maxsize=64)
+def _of_columns(base: str, columns: tuple[Column, ...]) -> tuple[ServiceDescriptor, ...]:
     for number, column in enumerate(columns):
         if (column.utype or "").lower() == _UTYPE or (column.ucd or "").lower() == _UCD:
             ids = votable.field_ids(columns)

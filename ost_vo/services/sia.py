@@ -15,7 +15,7 @@ from ost_vo.services.archive import Archive
 from ost_vo.services.contexts import base_url
 from ost_vo.store import observations
 from ost_vo.store.results import AsyncResultStream, stream_async
-from ost_vo.vo import sia
+from ost_vo.vo import coverage, sia
 from ost_vo.vo.columns import Table
 from ost_vo.vo.parameters import Parameters
 from ost_vo.vo.votable import Envelope, Info, Param, ServiceDescriptor
@@ -40,6 +40,11 @@ async def query(archive: Archive, parameters: Parameters, context: Context) -> t
     table = _obscore(archive) if archive.published.is_known else await asyncio.to_thread(_obscore, archive)
     conditions = sia.conditions(parameters, datalink.registry_part(archive))
     values, columns = sia.result_columns(table)
+    circle, attempt = sia.cone(parameters), None
+    if circle is not None and limit:
+        attempt = observations.planned_search(
+            columns, values, table.sql_name, sia.cone_conditions(), limit, coverage.numbers_of(circle)
+        )
     settings = archive.settings
     envelope: Envelope = {
         "infos": (Info("standardID", STANDARD_ID.partition("#")[0]),),
@@ -56,6 +61,7 @@ async def query(archive: Archive, parameters: Parameters, context: Context) -> t
         {"statement_timeout": f"{settings.transfer_seconds}s", **context.database_settings()},
         stall_seconds=settings.stall_seconds,
         work_seconds=settings.sync_seconds,
+        attempt=attempt,
     )
     return stream, media_type
 

@@ -18,7 +18,10 @@ from psycopg2.extensions import cursor as Cursor
 
 from ost_vo.store.database_faults import fault_of
 from ost_vo.store.prepared import Prepared
+from ost_vo.store.reader import Attempt
 from ost_vo.store.transactions import apply
+from ost_vo.vo.adql.values import quoted_text
+from ost_vo.vo.columns import SQL_TYPES, Column
 
 # Columns of ost.products that a product is made of, in the order of its attributes.
 PRODUCT_COLUMNS = (
@@ -36,6 +39,8 @@ PRODUCT_COLUMNS = (
     "filter_name",
     "is_valid",
 )
+# Rows up to which a search is worth a plan of its own: beyond, finding them takes longer than planning.
+FEW = 100
 _PRODUCTS = f"SELECT {', '.join(PRODUCT_COLUMNS)} FROM ost.products "  # noqa: S608
 
 
@@ -80,6 +85,32 @@ def search(values: Sequence[str], table: str, conditions: Sequence[str], limit: 
     """
     rows = limit + 1 if limit else 0
     return f"SELECT {', '.join(values)} FROM {table} WHERE {' AND '.join(conditions)} LIMIT {rows}"  # noqa: S608
+
+
+def planned_search(
+    columns: Sequence[Column],
+    values: Sequence[str],
+    table: str,
+    conditions: Sequence[str],
+    limit: int,
+    numbers: Sequence[float],
+) -> Attempt:
+    """Return a search that is planned once for a connection, for as many rows as a client mostly finds.
+
+    Args:
+        columns: of the result.
+        values, table, limit: as for :func:`search`.
+        conditions: as for :func:`search`, with $1, $2, ... for numbers.
+        numbers: what these stand for.
+    """
+    statement = search(values, table, conditions, FEW)
+    fields = ", ".join(f"c{number} {SQL_TYPES[column.datatype]}" for number, column in enumerate(columns))
+    arguments = ", ".join(f"'{number!r}'" for number in numbers)
+    return Attempt(
+        f"SELECT * FROM context.planned({quoted_text(statement)}, {arguments})"  # noqa: S608 - made above
+        f" AS planned ({fields}) LIMIT {limit + 1}",
+        FEW,
+    )
 
 
 def by_identifier(

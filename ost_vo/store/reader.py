@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from queue import SimpleQueue
 
 import psycopg2
@@ -45,6 +46,19 @@ _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400
 _CLOCK = Clock()
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A query that is tried before another one, which may be needed after all.
+
+    Attributes:
+        sql: the query; it yields the first rows of the other one, or all of them.
+        rows: from how many rows on there may be more.
+    """
+
+    sql: str
+    rows: int
+
+
 class _Threads:
     """Threads that wait for the next result: to start one takes longer than a small query does."""
 
@@ -71,6 +85,14 @@ class _Threads:
 _THREADS = _Threads()
 
 
+class _Pieces(list[bytes]):
+    """The pieces of a short COPY stream."""
+
+    def write(self, data: bytes) -> None:
+        """Take a piece; psycopg2 calls this once a row."""
+        self.append(data)
+
+
 class Reader:
     """One query, run in a thread of its own; the writer object of its COPY.
 
@@ -89,6 +111,7 @@ class Reader:
         work_seconds: float | None,
         channel: Channel,
         before: Before | None,
+        attempt: Attempt | None,
     ) -> None:
         """Keep the parts and begin the document; :func:`ost_vo.store.results.stream` tells what they are."""
         self.fault: Fault | None = None
@@ -100,6 +123,7 @@ class Reader:
         self._work_seconds = work_seconds
         self._channel = channel
         self._before = before
+        self._attempt = attempt
         self._waiting_head = encoder.begin(columns)
         self._begun = False
         self._parts: list[bytes] = []
@@ -177,12 +201,29 @@ class Reader:
                 self._since = time.monotonic()
                 if self._work_seconds is not None:
                     _CLOCK.watch(self)
-                # COPY takes no bind parameters; the statement is generated from a syntax tree.
-                cursor.copy_expert(f"COPY ({self._sql}) TO STDOUT ({self._encoder.copy_options})", self)
+                if not self._has_succeeded(cursor):
+                    self._copy(cursor, self._sql, self)
             self._flush()
         finally:
             _CLOCK.forget(self)
             self._release(connection)
+
+    def _has_succeeded(self, cursor: extensions.cursor) -> bool:
+        """Try the attempt, if there is one, and take its rows where these are all."""
+        if self._attempt is None:
+            return False
+        found = _Pieces()
+        self._copy(cursor, self._attempt.sql, found)
+        # A piece is a row, or what is before or after the rows.
+        if len(found) > self._attempt.rows:
+            return False
+        for piece in found:
+            self.write(piece)
+        return True
+
+    def _copy(self, cursor: extensions.cursor, sql: str, taker: Reader | _Pieces) -> None:
+        # COPY takes no bind parameters; the statement is generated from a syntax tree.
+        cursor.copy_expert(f"COPY ({sql}) TO STDOUT ({self._encoder.copy_options})", taker)
 
     def _admit(self, connection: extensions.connection) -> None:
         """Let the query be cancelled from now on."""

@@ -16,7 +16,7 @@ from types import TracebackType
 
 from ost_vo.faults import Fault
 from ost_vo.store.channel import Channel
-from ost_vo.store.reader import Before, ConnectionSource, Reader
+from ost_vo.store.reader import Attempt, Before, ConnectionSource, Reader
 from ost_vo.vo.columns import Column
 from ost_vo.vo.encoder import Encoder
 
@@ -180,7 +180,9 @@ def stream(
         FatalFault: anything else, which the log tells.
     """
     channel = Channel()
-    reader = Reader(source, sql, columns, encoder, settings, stall_seconds, work_seconds, channel, before)
+    reader = Reader(
+        source, sql, columns, encoder, settings, stall_seconds, work_seconds, channel, before, None
+    )
     return ResultStream(reader, channel)
 
 
@@ -194,12 +196,18 @@ async def stream_async(
     stall_seconds: float = 60.0,
     work_seconds: float | None = None,
     before: Before | None = None,
+    attempt: Attempt | None = None,
 ) -> AsyncResultStream:
-    """Do the same as :func:`stream` for code in an event loop."""
+    """Do the same as :func:`stream` for code in an event loop.
+
+    With an attempt, that is run first, and the query where it does not yield the whole result.
+    """
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     channel = Channel(lambda: _wake(loop, ready))
-    reader = Reader(source, sql, columns, encoder, settings, stall_seconds, work_seconds, channel, before)
+    reader = Reader(
+        source, sql, columns, encoder, settings, stall_seconds, work_seconds, channel, before, attempt
+    )
     result = AsyncResultStream(reader, channel, ready)
     await result.open()
     return result

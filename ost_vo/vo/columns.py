@@ -72,6 +72,10 @@ class Column:
     indexed: bool = False
     std: bool = False
 
+    def __hash__(self) -> int:
+        """Return a hash of the name alone: what is made for some columns is looked up by all of them."""
+        return hash(self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Table:

@@ -51,6 +51,19 @@ def meets_any(regions: Iterable[Region], footprint: str, position: str) -> list[
     return [covers, _either(f"{condition.cover} AND {condition.exact or 'true'}" for condition in found)]
 
 
+def meets_circle(footprint: str, position: str) -> str:
+    """Return the condition of a statement with placeholders for an observation that meets a circle.
+
+    Arguments are those of :func:`meets_any`; $1, $2 and $3 stand for what :func:`numbers_of` returns.
+    """
+    return _overlaps("scircle(spoint($1, $2), $3)", footprint, position)
+
+
+def numbers_of(circle: Circle) -> tuple[float, float, float]:
+    """Return longitude, latitude and radius [rad] of a circle no larger than a hemisphere."""
+    return math.radians(circle.longitude), math.radians(circle.latitude), math.radians(circle.radius)
+
+
 def _meets(region: Region, footprint: str, position: str) -> _Condition:
     if isinstance(region, Circle):
         return _Condition(_meets_circle(region, footprint, position))

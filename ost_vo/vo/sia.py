@@ -18,6 +18,7 @@ from ost_vo.vo.adql import projection, types
 from ost_vo.vo.adql.values import quoted_name, quoted_text
 from ost_vo.vo.columns import SQL_TYPES, Column, Table
 from ost_vo.vo.parameters import Parameters
+from ost_vo.vo.regions import Circle
 from ost_vo.vo.votable import DATALINK_CONTENT_TYPE, Param
 
 # What an image search returns (section 2.1.14).
@@ -26,6 +27,9 @@ PRODUCT_TYPES = ("image", "cube")
 POLARIZATIONS = ("I", "Q", "U", "V", "RR", "LL", "RL", "LR", "XX", "YY", "XY", "YX", "POLI", "POLA")
 # ObsCore 1.1 section 4.2.
 CALIBRATION_LEVELS = ("0", "1", "2", "3", "4")
+# Columns of ivoa.obscore: the footprint, and the position of what has none.
+_WHERE = ("footprint", "pos")
+_HEMISPHERE = 90.0  # deg
 # More alternatives than this belong into an upload to TAP.
 MAX_VALUES = 500
 
@@ -62,7 +66,7 @@ def conditions(parameters: Parameters, registry_part: str) -> list[str]:
     Raises:
         UsageFault: a value is wrong, or there are too many.
     """
-    found = [f"dataproduct_type IN ({_listed(PRODUCT_TYPES)})"]
+    found = [_HAS_PIXELS]
     for name, search in _INPUTS.items():
         values = list(dict.fromkeys(parameters.all(name)))
         if len(values) > MAX_VALUES:
@@ -75,6 +79,27 @@ def conditions(parameters: Parameters, registry_part: str) -> list[str]:
         if values:
             found += search.kind(name, search, values)
     return found
+
+
+def cone(parameters: Parameters) -> Circle | None:
+    """Return the circle that a request asks for and for nothing else, as most do; None for any other.
+
+    Raises:
+        UsageFault: the value is wrong.
+    """
+    given = [name for name in _INPUTS if parameters.all(name)]
+    if given != ["POS"] or len(set(parameters.all("POS"))) > 1:
+        return None
+    region = regions.parse(parameters.all("POS")[0], "POS")
+    return region if isinstance(region, Circle) and region.radius <= _HEMISPHERE else None
+
+
+def cone_conditions() -> list[str]:
+    """Return the conditions of :func:`conditions` for any one of those circles, with placeholders.
+
+    :func:`ost_vo.vo.coverage.numbers_of` returns what they stand for.
+    """
+    return [_HAS_PIXELS, coverage.meets_circle(*_WHERE)]
 
 
 def canonical_identifier(identifier: str, registry_part: str) -> str:
@@ -115,7 +140,7 @@ def inputs(prefix: str = "") -> tuple[Param, ...]:
 
 def _regions(name: str, search: _Input, values: list[str]) -> list[str]:
     del search
-    return coverage.meets_any([regions.parse(value, name) for value in values], "footprint", "pos")
+    return coverage.meets_any([regions.parse(value, name) for value in values], *_WHERE)
 
 
 def _overlapping(name: str, search: _Input, values: list[str]) -> list[str]:
@@ -164,6 +189,9 @@ def _any(alternatives: Iterable[str]) -> str:
 
 def _listed(values: list[str] | tuple[str, ...]) -> str:
     return ", ".join(quoted_text(value) for value in values)
+
+
+_HAS_PIXELS = f"dataproduct_type IN ({_listed(PRODUCT_TYPES)})"
 
 
 def _float(number: float) -> str:

@@ -273,6 +273,10 @@ def sia(world: World, caller: str, scope: Scope) -> set[str]:
     return _csv(world, caller, "/sia/query", {"ID": list(world.identifiers.values()), **scope.parameters})
 
 
+def sia_cone(world: World, caller: str, scope: Scope) -> set[str]:
+    return _csv(world, caller, "/sia/query", {"POS": "CIRCLE 10 41 0.01", **scope.parameters})
+
+
 def datalink(world: World, caller: str, scope: Scope) -> set[str]:
     answer = _get(
         world, caller, "/datalink/links", {"ID": list(world.identifiers.values()), **scope.parameters}
@@ -398,6 +402,7 @@ DOORS = {
     "former download": (old_download, False),
     "prefix": (tap_prefix, False),
     "SIA": (sia, True),
+    "SIA, cone": (sia_cone, True),
     "DataLink": (datalink, False),
     "file by identifier": (datalink_file, False),
     "header": (datalink_header, False),

@@ -31,7 +31,7 @@ LOOKED_THROUGH = {
     "/api/runs/jobs/{job_id}/status": ("former download",),
     "/api/runs/jobs/{job_id}/cancel": ("former download",),
     "/api/runs/jobs/{job_id}/download": ("former download",),
-    "/sia/query": ("SIA",),
+    "/sia/query": ("SIA", "SIA, cone"),
     "/datalink/links": ("DataLink",),
     "/datalink/file": ("file by identifier",),
     "/datalink/header": ("header",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,7 @@ from astropy.io.votable.tree import VOTableFile
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
+from ost_vo.store.observations import FEW
 from ost_vo.vo.votable import DATALINK_CONTENT_TYPE
 from tests.conftest import Service
 
@@ -41,6 +43,11 @@ ROWS: dict[str, dict[str, Any]] = {
     "invalid": {"s_ra": 200.0, "s_dec": -60.0, "is_valid": False},
     "lost": {"s_ra": 200.0, "s_dec": -60.0, "missing_since": "2026-01-01"},
 }  # fmt: skip
+# More at one place than are searched for at first.
+CROWD = FEW + 20
+ROWS |= {
+    f"crowd-{number}": {"s_ra": 150.0, "s_dec": -80.0, "facility_name": "Crowd"} for number in range(CROWD)
+}
 DEFAULTS = {"dataproduct_type": "image", "calib_level": 1, "privileges": 5, "facility_name": "Elsewhere"}
 
 
@@ -91,7 +98,7 @@ def test_only_valid_published_images_and_cubes_are_found(url: str) -> None:
 
 def test_without_parameters_everything_is_found(url: str, service: Service) -> None:
     rows = ask(url).get_first_table().array
-    assert 0 < len(rows) <= service.products + 3
+    assert 0 < len(rows) <= service.products + 3 + CROWD
     assert set(rows["dataproduct_type"]) == {"image", "cube"}
 
 
@@ -190,6 +197,29 @@ def test_more_rows_than_wanted_overflow(url: str) -> None:
     assert 'value="OVERFLOW"' in response.text
     exact = requests.get(url, params={"FACILITY": "Elsewhere", "MAXREC": "3"}, timeout=60)
     assert 'value="OVERFLOW"' not in exact.text
+
+
+@pytest.mark.parametrize("form", ["csv", "votable/td", "votable/b2"])
+@pytest.mark.parametrize("limit", [1, FEW - 1, FEW, FEW + 1, CROWD - 1, CROWD])
+def test_a_cone_is_answered_as_any_search(url: str, form: str, limit: int) -> None:
+    parameters = {"POS": "CIRCLE 150 -80 0.01", "MAXREC": str(limit), "RESPONSEFORMAT": form}
+    # The second one restricts nothing; a cone alone is planned once, and then tried for its first rows.
+    for more in ({}, {"DPTYPE": ["image", "cube"]}):
+        response = requests.get(url, params={**parameters, **more}, timeout=60)
+        if form == "csv":
+            names = [row["obs_id"] for row in csv.DictReader(io.StringIO(response.text))]
+        else:
+            names = list(parse(io.BytesIO(response.content)).get_first_table().array["obs_id"])
+            assert ('value="OVERFLOW"' in response.text) == (limit < CROWD)
+        assert len(set(names)) == len(names) == limit
+        assert all(name.startswith("sia-test/crowd-") for name in names)
+
+
+@pytest.mark.parametrize(("place", "size"), [("200 -60 0.5", 2), ("20 60 0.5", 0), ("150 -80 1e-9", CROWD)])
+def test_a_cone_finds_the_same_each_time(url: str, place: str, size: int) -> None:
+    parameters = {"POS": f"CIRCLE {place}", "RESPONSEFORMAT": "csv"}
+    answers = [requests.get(url, params=parameters, timeout=60).text for _ in range(3)]
+    assert [len(list(csv.DictReader(io.StringIO(answer)))) for answer in answers] == [size] * 3
 
 
 def test_no_rows_describe_the_service(url: str) -> None:
