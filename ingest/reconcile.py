@@ -251,7 +251,7 @@ class Reconciler:
             if not force:
                 check_loss(self._connection, self._settings, absentees.count_lost())
             if not is_rehearsal:
-                absentees.relocate()
+                absentees.relocate(partial(say, "Moves"))
                 self._findings.report = self._load(unlike, say)
             for batch in absentees.lost():
                 self._note_all(

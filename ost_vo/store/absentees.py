@@ -12,7 +12,6 @@ from typing import Any
 
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
-from psycopg2.extras import execute_values
 
 from ost_vo.store import moves
 from ost_vo.store.ingesting import transaction
@@ -27,7 +26,7 @@ CREATE TEMPORARY TABLE absentees (
     product_id bigint, path text, file_size bigint, file_modified timestamptz, sha256 bytea,
     privileges smallint, is_missing bool, is_deleted bool,
     below_run text, name text,
-    new_path text, night date, old_obs_id text, obs_id text, has_left bool NOT NULL DEFAULT false
+    new_path text, night date, old_obs_id text, obs_id text, moves bool NOT NULL DEFAULT false
 ) WITH (fillfactor = 50)"""
 _INDEX = """
 CREATE INDEX ON absentees (file_size);
@@ -63,9 +62,9 @@ SELECT f.number, c.* FROM unnest(%s::int[], %s::bytea[], %s::text[], %s::text[])
         UNION ({_ALIKE} AND absentees.below_run = f.below_run LIMIT 2)
         UNION ({_ALIKE} AND absentees.name = f.name LIMIT 2)) c"""  # noqa: S608 - of constants
 _FIND = """
-UPDATE absentees a SET new_path = v.new_path, night = v.night::date, old_obs_id = v.old_obs_id,
-    obs_id = v.obs_id
-FROM (VALUES %s) AS v (product_id, is_deleted, new_path, night, old_obs_id, obs_id)
+UPDATE absentees a SET new_path = v.new_path, night = v.night, old_obs_id = v.old_obs_id, obs_id = v.obs_id
+FROM unnest(%s::bigint[], %s::bool[], %s::text[], %s::date[], %s::text[], %s::text[])
+    AS v (product_id, is_deleted, new_path, night, old_obs_id, obs_id)
 WHERE a.product_id = v.product_id AND a.is_deleted = v.is_deleted"""
 
 _LOST = "new_path IS NULL AND NOT is_missing AND NOT is_deleted"
@@ -74,27 +73,33 @@ _AFTER = "AND path > %(path)s ORDER BY path LIMIT %(batch)s"
 _LIST_LOST = f"{_ABSENTEES} WHERE {_LOST} {_AFTER}"
 _LIST_DELETED = f"{_ABSENTEES} WHERE is_deleted AND new_path IS NOT NULL {_AFTER}"
 
-# By way of paths that no file has, as in `moves`; one that moved meanwhile stays where it is.
-_LEAVE = """
-WITH gone AS (
-    UPDATE archive.products p SET path = '~' || p.product_id FROM absentees a
-    WHERE a.new_path IS NOT NULL AND NOT a.is_deleted AND p.product_id = a.product_id AND p.path = a.path
-    RETURNING p.product_id
+# One that moved meanwhile stays where it is, as in `moves`. None is in the way of another: nothing is on disk
+# where an absentee was.
+_MOVING = """
+WITH there AS (
+    SELECT p.product_id FROM archive.products p
+        JOIN absentees a ON a.product_id = p.product_id AND a.path = p.path
+    WHERE a.new_path IS NOT NULL AND NOT a.is_deleted FOR UPDATE OF p
 )
-UPDATE absentees a SET has_left = true FROM gone WHERE a.product_id = gone.product_id AND NOT a.is_deleted"""
-_IN_THE_WAY = "path IN (SELECT new_path FROM absentees WHERE has_left)"
+UPDATE absentees a SET moves = true FROM there WHERE a.product_id = there.product_id AND NOT a.is_deleted"""
+_IN_THE_WAY = "path IN (SELECT new_path FROM absentees WHERE moves)"
 _RUNS = """
 SELECT split_part(path, '/', 1), split_part(new_path, '/', 1), min(night), min(product_id)
-FROM absentees WHERE has_left GROUP BY 1, 2 HAVING split_part(path, '/', 1) <> split_part(new_path, '/', 1)
+FROM absentees WHERE moves GROUP BY 1, 2 HAVING split_part(path, '/', 1) <> split_part(new_path, '/', 1)
 ORDER BY 4"""
 _GOES_ALONG = """
-EXISTS (SELECT FROM absentees a WHERE a.has_left AND a.product_id = p.product_id
+EXISTS (SELECT FROM absentees a WHERE a.moves AND a.product_id = p.product_id
     AND split_part(a.new_path, '/', 1) = %(new)s)"""
+_MOVES = "EXISTS (SELECT FROM absentees a WHERE a.moves AND a.product_id = p.product_id)"
 _ARRIVE = """
-UPDATE archive.products p SET path = a.new_path, run_id = r.run_id, missing_since = NULL,
-    obs_id = CASE WHEN p.obs_id = a.old_obs_id THEN a.obs_id ELSE p.obs_id END
-FROM absentees a JOIN archive.runs r ON r.name = split_part(a.new_path, '/', 1)
-WHERE a.has_left AND p.product_id = a.product_id"""
+WITH next AS MATERIALIZED (
+    SELECT * FROM absentees WHERE moves AND product_id > %(last)s ORDER BY product_id LIMIT %(batch)s),
+arrived AS (
+    UPDATE archive.products p SET path = a.new_path, run_id = r.run_id, missing_since = NULL,
+        obs_id = CASE WHEN p.obs_id = a.old_obs_id THEN a.obs_id ELSE p.obs_id END
+    FROM next a JOIN archive.runs r ON r.name = split_part(a.new_path, '/', 1)
+    WHERE p.product_id = a.product_id)
+SELECT count(*), max(product_id) FROM next"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,17 +195,20 @@ class Absentees:
             yield batch
             last = batch[-1].file.path
 
-    def relocate(self) -> None:
+    def relocate(self, tell: Callable[[int, int], None]) -> None:
         """Have products follow the files that were found, all or none, as `moves.relocate` does.
+
+        Args:
+            tell: told how many of how many have done so.
 
         Raises:
             Rejected: a new path breaks a constraint of the tables.
         """
         with transaction(self._connection) as cursor:
             _relocate_deleted(cursor)
-            cursor.execute(_LEAVE)
+            cursor.execute(_MOVING)
             if cursor.rowcount:
-                _arrive(cursor)
+                _arrive(cursor, cursor.rowcount, tell)
 
 
 def _follow(cursor: Cursor, files: Sequence[NewFile]) -> list[Move]:
@@ -222,7 +230,7 @@ def _follow(cursor: Cursor, files: Sequence[NewFile]) -> list[Move]:
             (m.located.product_id, m.located.is_deleted, m.path, m.night, m.old_obs_id, m.obs_id)
             for m in moved
         ]
-        execute_values(cursor, _FIND, found, page_size=1000)
+        cursor.execute(_FIND, [list(column) for column in zip(*found, strict=True)])
     return moved
 
 
@@ -245,13 +253,21 @@ def _relocate_deleted(cursor: Cursor) -> None:
         last = rows[-1][1]
 
 
-def _arrive(cursor: Cursor) -> None:
-    cursor.execute("CREATE INDEX ON absentees (new_path) WHERE has_left; ANALYZE absentees")
-    moves.displace(cursor, _IN_THE_WAY, {})
+def _arrive(cursor: Cursor, total: int, tell: Callable[[int, int], None]) -> None:
+    cursor.execute("ANALYZE absentees")
     cursor.execute(_RUNS)
     for old, new, night, product_id in cursor.fetchall():
-        moves.prepare_run(cursor, {"old": old, "new": new, "night": night, "id": product_id}, _GOES_ALONG)
-    cursor.execute(_ARRIVE)
+        names = {"old": old, "new": new, "night": night, "id": product_id}
+        moves.prepare_run(cursor, names, _GOES_ALONG, _MOVES)
+    moves.displace(cursor, _IN_THE_WAY, {})
+    done, last = 0, 0
+    while True:
+        cursor.execute(_ARRIVE, {"last": last, "batch": _BATCH})
+        arrived, last = cursor.fetchone() or (0, None)
+        if not arrived:
+            return
+        done += arrived
+        tell(done, total)
 
 
 def _names(path: str) -> tuple[str, str]:

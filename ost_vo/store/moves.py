@@ -93,12 +93,14 @@ SELECT product_id, 'PATH', 'Another file took the place of this one, ' || path |
 FROM archive.products WHERE """
 _IN_THE_WAY = "path = ANY (%(paths)s) AND product_id <> ALL (%(ids)s::bigint[])"
 
-# By way of paths that no file has, since paths are unique at every instant and files may change places.
-_LEAVE = """
-UPDATE archive.products p SET path = '~' || product_id
-FROM unnest(%(ids)s::bigint[], %(old)s::text[]) AS m (id, old)
-WHERE p.product_id = m.id AND p.path = m.old
-RETURNING p.product_id"""
+# One that moved meanwhile stays where it is.
+_MOVING = """
+SELECT p.product_id FROM archive.products p
+    JOIN unnest(%(ids)s::bigint[], %(old)s::text[]) AS m (id, old) ON p.product_id = m.id AND p.path = m.old
+ORDER BY 1 FOR UPDATE OF p"""
+# Paths are unique at every instant, and files may change places: who is in the way of another goes by way of
+# a path that no file has.
+_LEAVE = "UPDATE archive.products SET path = '~' || product_id WHERE product_id = ANY (%s)"
 _ARRIVE = """
 UPDATE archive.products p SET path = m.new, run_id = r.run_id, missing_since = NULL,
     obs_id = CASE WHEN p.obs_id = m.old_obs_id THEN m.new_obs_id ELSE p.obs_id END
@@ -118,12 +120,13 @@ WHERE name = %(old)s AND NOT EXISTS (SELECT FROM archive.runs WHERE name = %(new
         AND NOT ({goes_along}))
 RETURNING run_id"""
 _GOES_ALONG = "p.product_id = ANY (%(ids)s::bigint[])"
+_MOVES = "p.product_id = ANY (%(moving)s::bigint[])"
 # What was missing from it is looked for under its new name.
 _TAKE_MISSING_ALONG = """
 UPDATE archive.products p SET path = %(new)s || substr(path, length(%(old)s) + 1),
     obs_id = CASE WHEN starts_with(obs_id, %(old)s || '/')
         THEN %(new)s || substr(obs_id, length(%(old)s) + 1) ELSE obs_id END
-WHERE run_id = %(run_id)s AND path > %(old)s || '/' AND path < %(old)s || '0'
+WHERE run_id = %(run_id)s AND path > %(old)s || '/' AND path < %(old)s || '0' AND NOT ({moves})
     AND NOT EXISTS (SELECT FROM archive.products o
         WHERE o.path = %(new)s || substr(p.path, length(%(old)s) + 1))"""
 # Where its files go to another run, a new one belongs to the project that the old one did.
@@ -213,17 +216,20 @@ def move(cursor: Cursor, moves: Sequence[Move]) -> None:
     if not leaving:
         return
     ids = [m.located.product_id for m in leaving]
-    cursor.execute(_LEAVE, {"ids": ids, "old": [m.located.file.path for m in leaving]})
-    left = {int(row[0]) for row in cursor.fetchall()}
-    arriving = [m for m in leaving if m.located.product_id in left]
+    cursor.execute(_MOVING, {"ids": ids, "old": [m.located.file.path for m in leaving]})
+    moving = {int(row[0]) for row in cursor.fetchall()}
+    arriving = [m for m in leaving if m.located.product_id in moving]
     if arriving:
         _arrive(cursor, arriving)
 
 
 def _arrive(cursor: Cursor, moves: Sequence[Move]) -> None:
     ids, new = [m.located.product_id for m in moves], [m.path for m in moves]
-    displace(cursor, _IN_THE_WAY, {"paths": new, "ids": ids})
+    taken = set(new)
+    if in_the_way := [m.located.product_id for m in moves if m.located.file.path in taken]:
+        cursor.execute(_LEAVE, (in_the_way,))
     _prepare_runs(cursor, moves)
+    displace(cursor, _IN_THE_WAY, {"paths": new, "ids": ids})
     cursor.execute(
         _ARRIVE,
         {
@@ -237,6 +243,7 @@ def _arrive(cursor: Cursor, moves: Sequence[Move]) -> None:
 
 def _prepare_runs(cursor: Cursor, moves: Sequence[Move]) -> None:
     """Rename the runs all of which moves, and add those that are new."""
+    moving = [m.located.product_id for m in moves]
     groups: dict[tuple[str, str], list[Move]] = {}
     for m in moves:
         groups.setdefault((run_of(m.located.file.path), run_of(m.path)), []).append(m)
@@ -244,7 +251,8 @@ def _prepare_runs(cursor: Cursor, moves: Sequence[Move]) -> None:
         if old == new:
             continue
         names = {"old": old, "new": new, "night": group[0].night, "id": group[0].located.product_id}
-        prepare_run(cursor, names | {"ids": [m.located.product_id for m in group]}, _GOES_ALONG)
+        ids = [m.located.product_id for m in group]
+        prepare_run(cursor, names | {"ids": ids, "moving": moving}, _GOES_ALONG, _MOVES)
 
 
 def move_deletion(cursor: Cursor, old: str, new: str) -> None:
@@ -259,18 +267,19 @@ def displace(cursor: Cursor, condition: str, parameters: Mapping[str, object]) -
     cursor.execute(_DISPLACE + condition, parameters)
 
 
-def prepare_run(cursor: Cursor, parameters: Mapping[str, object], goes_along: str) -> None:
+def prepare_run(cursor: Cursor, parameters: Mapping[str, object], goes_along: str, moves: str) -> None:
     """Rename a run all of which moves to one that is new, or add the run that its files go to.
 
     Args:
-        cursor: of a transaction in which these products have left their paths.
+        cursor: of a transaction in which these products move, and have not arrived yet.
         parameters: names of the runs as `old` and `new`, the `night` of the new one, the `id` of a product
-            that moves from one to the other, and those of the condition.
+            that moves from one to the other, and those of the conditions.
         goes_along: condition, in SQL, for a product `p` of the old run that goes to the new one.
+        moves: condition for one that moves, wherever to.
     """
     cursor.execute(_RENAME_RUN.format(goes_along=goes_along), parameters)
     if row := cursor.fetchone():
-        cursor.execute(_TAKE_MISSING_ALONG, {**parameters, "run_id": row[0]})
+        cursor.execute(_TAKE_MISSING_ALONG.format(moves=moves), {**parameters, "run_id": row[0]})
     else:
         cursor.execute(_ADD_RUN, parameters)
 

@@ -182,6 +182,17 @@ def test_part_of_a_run_that_moves_goes_to_another_run(settings: Settings, run: P
     ]  # fmt: skip
 
 
+def test_run_takes_along_no_missing_file_to_where_another_moves(settings: Settings, run: Path) -> None:
+    execute(settings, "UPDATE archive.products SET missing_since = now() WHERE path LIKE '%b.fit'")
+    (run / "b.fit").unlink()
+    (run / "a.fit").rename(run / "b.fit")
+    run.rename(settings.data / "20220102")
+    assert counts(reconcile(settings)) == {Kind.MOVED: 2}
+    assert rows(settings, PLACES) == [(1, "20220102/b.fit"), (3, "20220102/deep/c.fit")]
+    assert rows(settings, MISSING) == [("20220102/b.fit~2",)]
+    assert rows(settings, RUNS) == [(1, "20220102", "2022-01-02")]
+
+
 def test_runs_that_change_names(settings: Settings, run: Path) -> None:
     other = write_frame(settings.data / "20220202" / "z.fit", TAN | {"EXPTIME": 10.0}).parent
     ingest([settings.data], settings)
