@@ -20,6 +20,8 @@ MAX_HEADER_BYTES = 8 << 20  # of all units together: astropy needs a second for 
 MAX_UNITS = 1000
 MAX_STORED_CHARACTERS = 1 << 20  # header text that the archive keeps of one product
 _LONG_BYTES = 10 * BLOCK_BYTES  # of a header that is parsed only when it is needed
+# Of the same keyword; tables of distortions have some dozens of cards of one name.
+_MOST_ALIKE = 200
 _COMMENTS = (b"HISTORY ", b"COMMENT ", b" " * 8)  # FITS 4.0, section 4.4.2.4
 _MOST_AXES = 999  # FITS 4.0, section 4.4.1.1
 _BITPIX = (8, 16, 32, 64, -32, -64)
@@ -224,7 +226,29 @@ def _with_values(cards: str) -> str:
     rows = np.frombuffer(cards.ljust(-(-len(cards) // CARD_BYTES) * CARD_BYTES).encode("ascii"), "u1")
     rows = rows.reshape(-1, CARD_BYTES)
     keywords = np.ascontiguousarray(rows[:, :8]).view("S8").ravel()
-    return rows[~np.isin(keywords, _COMMENTS)].tobytes().decode("ascii")
+    wanted = ~np.isin(keywords, _COMMENTS)
+    if len(cards) > _LONG_BYTES:
+        wanted &= _counts(rows, keywords)
+    return rows[wanted].tobytes().decode("ascii")
+
+
+def _counts(rows: np.ndarray, keywords: np.ndarray) -> np.ndarray:
+    """Return which cards of a long header count: those with a value, and of each keyword the first ones.
+
+    A card without a value is a comment by any name (FITS 4.0, section 4.1.2.2). Cards that continue another
+    go with it.
+    """
+    indicators = np.ascontiguousarray(rows[:, 8:10]).view("S2").ravel()
+    continues, any_number = keywords == b"CONTINUE", keywords == b"HIERARCH"
+    order = np.argsort(keywords, kind="stable")
+    ordered = keywords[order]
+    first = np.searchsorted(ordered, ordered)
+    occurrence = np.empty(len(keywords), np.intp)
+    occurrence[order] = np.arange(len(keywords)) - first
+    counts = any_number | ((indicators == b"= ") & (occurrence < _MOST_ALIKE))
+    begins = np.maximum.accumulate(np.where(continues, 0, np.arange(len(keywords))))
+    counted: np.ndarray = counts[begins]
+    return counted
 
 
 def _data_bytes(header: fits.Header, index: int) -> int:

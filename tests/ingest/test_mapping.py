@@ -314,3 +314,19 @@ def test_title(tmp_path: Path) -> None:
     cards = LIGHT | {"OBJECT": "NGC7000", "FILTER": "B", "EXPTIME": 90.0}
     metadata = described(write_frame(tmp_path / "a.fits", cards))[0]
     assert metadata.obs_title == "light of NGC 7000, filter Johnson B, 90 s"
+
+
+def test_cards_that_say_nothing_new_change_nothing(tmp_path: Path) -> None:
+    cards = (
+        LIGHT | TAN | {"OBJECT": "a name that needs a second card " * 4, "DATE-OBS": "2022-01-01T00:00:00"}
+    )
+    path = write_frame(tmp_path / "a.fits", cards)
+    plain = described(path)
+    content = path.read_bytes()
+    end = content.index(b"END".ljust(80))
+    filler = [*(f"SAME    = {n}" for n in range(500)), *["NOTHING here"] * 500, *["CRVAL1 x"] * 500]
+    header = content[:400] + "".join(card.ljust(80) for card in filler).encode() + content[400 : end + 80]
+    padded = header.ljust(-(-len(header) // 2880) * 2880)
+    path.write_bytes(padded + content[-(-(end + 80) // 2880) * 2880 :])
+    assert described(path) == plain
+    assert plain[0].header_target == cards["OBJECT"].strip()
