@@ -9,7 +9,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0017"
-down_revision = "0019"
+down_revision = "0016"
 
 FIELDS = """
 CREATE OR REPLACE FUNCTION archive.find_in_changed() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0018"
-down_revision = "0016"
+down_revision = "0017"
 
 # Each of the last five is used once, so that PostgreSQL puts the function's text into a statement whatever
 # they are: settings, as in the views, or sub-selects. In a view a sub-select would keep the rows from being
