@@ -468,10 +468,11 @@ class Sky {
     frame.dataset.fields = this.figure.dataset.fields;
     frame.addEventListener("moved", () => this.follow(JSON.parse(frame.dataset.view)));
     frame.addEventListener("load", () => {
-      frame.contentDocument.addEventListener("keydown", (event) => {
+      const inside = frame.contentDocument; // null where the policy of another page keeps it out of frames
+      inside?.addEventListener("keydown", (event) => {
         if (event.key === "Escape") this.closeAladin();
       });
-      frame.contentDocument.querySelector("[tabindex]")?.focus();
+      inside?.querySelector("[tabindex]")?.focus();
     });
     frame.src = this.aladin.dataset.aladin;
     this.frame = frame;
