@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from astropy import units
@@ -26,6 +26,8 @@ DEFAULT_RADIUS = 0.5  # deg
 MAX_RADIUS = 90.0  # deg
 _CIRCLE = 360.0  # deg
 _MAX_TEXT = 200
+# To look for a text within the names of all files: a million take a second or two [s].
+_WITHIN_SECONDS = 3
 
 _COLUMNS = (
     "obs_publisher_did",
@@ -99,6 +101,8 @@ class Found:
         runs: names of runs.
         products: rows of ost.products.
         is_cut: whether there is more of one kind than is shown.
+        is_unfinished: whether files have been looked for by the beginnings of their names alone: to look
+            within them took too long.
     """
 
     cone: Cone | None
@@ -106,6 +110,7 @@ class Found:
     runs: list[str]
     products: list[dict[str, Any]]
     is_cut: bool
+    is_unfinished: bool = False
 
 
 def cone(text: str) -> Cone | None:
@@ -176,7 +181,9 @@ def search(archive: Archive, context: Context, text: str) -> Found:
     Args:
         archive: the open archive.
         context: who asks, in which scope.
-        text: an identifier, a place, a night, or a part of the name of a target, a run or a file.
+        text: an identifier, a place, a night, or a part of the name of a target, a run or a file. Files are
+            looked for where it has a suffix, or is of no target and run: by the beginnings of their names and
+            paths, and where none begins so within all of them, for a few seconds.
 
     Raises:
         UsageFault: the text is longer than 200 characters, or a place that is none.
@@ -192,15 +199,15 @@ def search(archive: Archive, context: Context, text: str) -> Found:
     place = cone(text)
     if place is not None:
         return _in_cone(archive, context, place)
-    pattern = _pattern(text)
     found_targets = targets(archive, context, text)
     found_runs = _runs(archive, context, text)
-    products: list[dict[str, Any]] = []
+    products: list[dict[str, Any]] | None = []
     if len(found_targets) == 1:
         products = _of_target(archive, context, found_targets[0]["target_name"])
     elif _FILE.search(text) or not (found_targets or found_runs):
-        products = _rows(archive, context, _SELECTED, "ost.products", f"LOWER(path) LIKE {pattern}")
-    return _found(None, found_targets, found_runs, products)
+        products = _of_name(archive, context, text)
+    found = _found(None, found_targets, found_runs, products or [])
+    return replace(found, is_unfinished=products is None)
 
 
 def targets(archive: Archive, context: Context, text: str) -> list[dict[str, Any]]:
@@ -289,6 +296,17 @@ def _of_target(archive: Archive, context: Context, name: str) -> list[dict[str, 
     with archive.database.connection() as connection:
         settings = archive.listing_settings(context)
         return listings.of_target(connection, settings, _COLUMNS, name, MAX_FOUND + 1)
+
+
+def _of_name(archive: Archive, context: Context, text: str) -> list[dict[str, Any]] | None:
+    """Return the products whose files' names begin with a text, or else have it; None when out of time."""
+    settings = archive.listing_settings(context)
+    with archive.database.connection() as connection:
+        found = listings.named(connection, settings, _COLUMNS, text, MAX_FOUND + 1)
+        if found:
+            return found
+        limited = {**settings, "statement_timeout": f"{_WITHIN_SECONDS}s"}
+        return listings.containing(connection, limited, _COLUMNS, text, MAX_FOUND + 1)
 
 
 def _runs(archive: Archive, context: Context, text: str) -> list[str]:

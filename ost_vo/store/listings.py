@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from psycopg2 import sql
+from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection
 
+from ost_vo.faults import TransientFault
 from ost_vo.store.observations import transaction
 from ost_vo.store.scope import IN_SCOPE
 
@@ -76,6 +77,37 @@ SELECT {columns} FROM ost.products WHERE obs_publisher_did = ANY (ARRAY(
     WHERE {scope} AND {conditions}
     ORDER BY {table_order} LIMIT %(limit)s))
 ORDER BY {order}
+"""
+# Names of files are looked up by the index that lineage has of them, without the suffixes of their formats,
+# and paths by theirs: both are in the order of code points, whose last one is U+10FFFF. Each spelling is read
+# in the order of its index, and no further than is shown.
+_NAMED = """
+(SELECT p.obs_publisher_did FROM archive.products p
+WHERE archive.file_stem(p.path) >= archive.file_stem({text})
+    AND archive.file_stem(p.path) < archive.file_stem({text}) || U&'\\+10FFFF'
+    AND archive.file_stem({text}) <> ''
+    AND starts_with(lower(substring(p.path FROM '[^/]*$')), lower({text})) AND {scope}
+ORDER BY archive.file_stem(p.path) LIMIT %(limit)s)
+"""
+_BELOW = """
+(SELECT p.obs_publisher_did FROM archive.products p
+WHERE p.path >= {text} AND p.path < {text} || U&'\\+10FFFF' AND {scope} ORDER BY p.path LIMIT %(limit)s)
+"""
+# The paths alone are read from their index, some thousands at the most; where so many have the text, few rows
+# of the table have to be read. Small letters of ASCII take a quarter of the time of those of all languages.
+_WITHIN = """
+WITH alike AS MATERIALIZED (
+    SELECT p.path FROM archive.products p
+    WHERE strpos(lower(p.path COLLATE "C"), lower({text} COLLATE "C")) > 0 LIMIT 5000)
+(SELECT p.obs_publisher_did FROM archive.products p WHERE p.path IN (SELECT path FROM alike) AND {scope}
+UNION ALL
+SELECT p.obs_publisher_did FROM archive.products p
+WHERE (SELECT count(*) FROM alike) = 5000 AND p.path NOT IN (SELECT path FROM alike)
+    AND strpos(lower(p.path COLLATE "C"), lower({text} COLLATE "C")) > 0 AND {scope}
+LIMIT %(limit)s)
+"""
+_BY_PATH = """
+SELECT {columns} FROM ost.products WHERE obs_publisher_did = ANY (ARRAY({keys})) ORDER BY path LIMIT %(limit)s
 """
 
 
@@ -159,6 +191,56 @@ def calibrations(
         values |= {low: least, high: greatest}
     order = "{0}t_min DESC NULLS LAST, {0}obs_publisher_did"
     return _page(connection, settings, columns, conditions, order, values)
+
+
+def named(
+    connection: Connection, settings: Mapping[str, str], columns: Sequence[str], text: str, limit: int
+) -> list[dict[str, Any]]:
+    """Return rows of the products whose files' names, or with a slash in it whose paths, begin with a text.
+
+    Names are found as they are spelt, in small letters, in capitals, or with one capital in front; rows are
+    in the order of their paths. Other arguments and faults are those of :func:`products`.
+    """
+    form = _BELOW if "/" in text else _NAMED
+    spellings = (
+        [text] if "/" in text else dict.fromkeys((text, text.lower(), text.upper(), text.capitalize()))
+    )
+    return _by_path(connection, settings, columns, [(form, spelling) for spelling in spellings], limit)
+
+
+def containing(
+    connection: Connection, settings: Mapping[str, str], columns: Sequence[str], text: str, limit: int
+) -> list[dict[str, Any]] | None:
+    """Return rows of products with a text anywhere in their paths, None when out of time.
+
+    It reads all paths. Letters of ASCII may be small or capital. Other arguments and faults are those of
+    :func:`named`.
+    """
+    try:
+        return _by_path(connection, settings, columns, [(_WITHIN, text)], limit)
+    except TransientFault as fault:
+        if isinstance(fault.__cause__, errors.QueryCanceled):
+            return None
+        raise
+
+
+def _by_path(
+    connection: Connection,
+    settings: Mapping[str, str],
+    columns: Sequence[str],
+    searches: Sequence[tuple[str, str]],
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Return the rows that statements find, each for a text."""
+    keys = [
+        sql.SQL(form).format(text=sql.Placeholder(f"text{k}"), scope=sql.SQL(IN_SCOPE))
+        for k, (form, _) in enumerate(searches)
+    ]
+    texts = {f"text{k}": text for k, (_, text) in enumerate(searches)}
+    statement = sql.SQL(_BY_PATH).format(columns=_names(columns), keys=sql.SQL(" UNION ").join(keys))
+    with transaction(connection, settings) as cursor:
+        cursor.execute(statement, {**texts, "limit": limit})
+        return [dict(zip(columns, map(_in_utc, row), strict=True)) for row in cursor.fetchall()]
 
 
 def by_identifier(
