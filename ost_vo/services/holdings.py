@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from ost_vo.access.context import Context
 from ost_vo.services.archive import Archive
-from ost_vo.services.sights import Sights
+from ost_vo.services.sights import Sight, Sights
 from ost_vo.store import holdings
 
 # Cells of 1.8 degrees: 12288 on the sky, so that all of them are a small answer.
@@ -42,12 +43,14 @@ class Numbers:
         all: of all files.
         runs, targets: how many.
         groups: by each of GROUPS; months by their first days in order, the others the largest first.
+        counted: when they were counted.
     """
 
     all: Count
     runs: int
     targets: int
     groups: dict[str, list[Count]]
+    counted: datetime
 
 
 class Holdings:
@@ -60,6 +63,10 @@ class Holdings:
     def known_numbers(self, archive: Archive, context: Context) -> Numbers | None:
         """Return the numbers, None where they have to be counted."""
         return self._numbers.known(archive, context)
+
+    def seen_numbers(self, archive: Archive, context: Context) -> Sight[Numbers] | None:
+        """Return the numbers as they were counted last, None where they cannot be told any more."""
+        return self._numbers.seen(archive, context)
 
     def numbers(self, archive: Archive, context: Context) -> Numbers:
         """Return the numbers; counting takes a second or two with a million files.
@@ -87,6 +94,7 @@ class Holdings:
 
 
 def _count(archive: Archive, context: Context) -> Numbers:
+    now = datetime.now(UTC)
     with archive.database.connection() as connection:
         whole, groups, runs, targets = holdings.counts(connection, archive.transaction_settings(context))
     counted = {name: [Count(*row) for row in rows] for name, rows in groups.items()}
@@ -95,4 +103,4 @@ def _count(archive: Archive, context: Context) -> Numbers:
             counts.sort(key=lambda count: (count.value is None, str(count.value)))
         else:
             counts.sort(key=lambda count: (-count.files, str(count.value)))
-    return Numbers(Count(*whole), runs, targets, counted)
+    return Numbers(Count(*whole), runs, targets, counted, now)

@@ -20,10 +20,29 @@ REMEMBERED = 32
 T = TypeVar("T")
 
 
+# What was computed so long ago is not told any more [s].
+_TOLD_SECONDS = 86_400.0
+
+
 @dataclass(frozen=True, slots=True)
-class _Sight(Generic[T]):
+class Sight(Generic[T]):
+    """A value as it was computed.
+
+    Attributes:
+        value: of what the caller sees.
+        is_current: whether nobody can see anything else since then. If not, nobody sees less: what the value
+            tells of, the caller may still see.
+    """
+
+    value: T
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept(Generic[T]):
     state: str
-    until: float
+    narrowing: str
+    moment: float
     value: T
 
 
@@ -37,7 +56,7 @@ class Sights(Generic[T]):
     def __init__(self, seconds: float = math.inf) -> None:
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, ...], _Sight[T]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, ...], _Kept[T]] = OrderedDict()
 
     def known(self, archive: Archive, context: Context) -> T | None:
         """Return what was computed for whoever sees the same; None where that has to be done.
@@ -45,13 +64,25 @@ class Sights(Generic[T]):
         Raises:
             TransientFault: the database does not answer.
         """
-        state = coverage.state(archive.database)
+        sight = self.seen(archive, context)
+        return sight.value if sight and sight.is_current else None
+
+    def seen(self, archive: Archive, context: Context) -> Sight[T] | None:
+        """Return what was computed for whoever sees the same, of a day at the most, if nobody sees less now.
+
+        Raises:
+            TransientFault: the database does not answer.
+        """
+        state, narrowing = coverage.states(archive.database)
         with self._lock:
             kept = self._kept.get(key(context))
-            if kept is None or kept.state != state or kept.until < time.monotonic():
+            if kept is None or kept.narrowing != narrowing:
+                return None
+            age = time.monotonic() - kept.moment
+            if age > _TOLD_SECONDS:
                 return None
             self._kept.move_to_end(key(context))
-            return kept.value
+            return Sight(kept.value, kept.state == state and age <= self._seconds)
 
     def computed(self, archive: Archive, context: Context, compute: Callable[[str], T]) -> T:
         """Return what is known, or else what a function makes of the state of the archive, and remember it.
@@ -63,10 +94,11 @@ class Sights(Generic[T]):
         if (known := self.known(archive, context)) is not None:
             return known
         # Before the rows: what changes meanwhile makes another state, and this is computed again.
-        state = coverage.state(archive.database)
+        state, narrowing = coverage.states(archive.database)
+        moment = time.monotonic()
         value = compute(state)
         with self._lock:
-            self._kept[key(context)] = _Sight(state, time.monotonic() + self._seconds, value)
+            self._kept[key(context)] = _Kept(state, narrowing, moment, value)
             self._kept.move_to_end(key(context))
             while len(self._kept) > REMEMBERED:
                 self._kept.popitem(last=False)

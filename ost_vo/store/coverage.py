@@ -83,6 +83,15 @@ def state(database: Database) -> str:
     return str(row[0])
 
 
+def states(database: Database) -> tuple[str, str]:
+    """Return the text of :func:`state`, and one that is another whenever anybody may see less than before."""
+    with transactions.reading(database) as cursor:
+        cursor.execute("SELECT archive.coverage_state(), archive.narrowing_state()")
+        row = cursor.fetchone()
+    assert row is not None
+    return str(row[0]), str(row[1])
+
+
 def fields(database: Database, settings: Mapping[str, str]) -> Iterator[list[Field]]:
     """Yield the fields that the caller may see observations of, some hundred at a time.
 

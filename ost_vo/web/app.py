@@ -78,6 +78,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         app.state.moc_limiter = anyio.CapacityLimiter(REMEMBERED)
         app.state.holdings = Holdings()
         app.state.holdings_limiter = anyio.CapacityLimiter(1)
+        app.state.holdings_counting = {}
         binary2.warm()
         tabledata.warm()
         upload_rows.warm()
@@ -86,6 +87,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         _spare_collections()
         engine.start()
         yield
+        await asyncio.gather(*app.state.holdings_counting.values(), return_exceptions=True)
         await run_in_threadpool(app.state.footprints.close)
         await run_in_threadpool(engine.stop)
         archive.close()

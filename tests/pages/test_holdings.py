@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from typing import Any
 
 import requests
@@ -74,3 +76,39 @@ def test_overview_shows_the_numbers_of_the_caller(blues: Blues) -> None:
     assert f"<dd>{files}</dd>" in everybodys
     assert f"<dd>{files + 4}</dd>" in mine
     assert everybodys.count("<svg") > 2
+
+
+def test_earlier_numbers_are_shown_until_somebody_sees_less(blues: Blues) -> None:
+    service = blues.service
+    dsn = service.settings.dsn("postgres")
+
+    def shown() -> tuple[int, bool]:
+        page = requests.get(f"{service.url}/overview", auth=("eve", PASSWORD), timeout=60).text
+        return int(re.findall(r"<dd>(\d+)</dd>", page)[0]), "Counted at" not in page
+
+    execute(dsn, "UPDATE archive.products SET privileges = 3 WHERE path LIKE 'blues/%%'")
+    before = service.products + 4
+    assert shown() == (before, True)
+    # More to see: what was counted stands until it is counted again.
+    execute(
+        dsn,
+        "INSERT INTO archive.products (path, file_size, sha256, file_modified, media_type, run_id,"
+        " calib_level, obs_id, obs_publisher_did, creator_id, project_id, privileges)"
+        " SELECT 'blues/new', 0, sha256('y'),"
+        " now(), 'image/fits', run_id, 1, 'blues new', %s, creator_id, project_id, 3 FROM archive.products"
+        " WHERE path = 'blues/raw1'",
+        blues.did("new"),
+    )
+    assert shown() in {(before, False), (before + 1, True)}
+    deadline = time.monotonic() + 60
+    while (found := shown()) != (before + 1, True):
+        assert found == (before, False)
+        assert time.monotonic() < deadline
+    # Less to see: not one answer tells of what was there.
+    execute(dsn, "UPDATE archive.products SET privileges = 1 WHERE path = 'blues/raw1'")
+    assert {shown() for _ in range(4)} == {(before, True)}
+    execute(dsn, "DELETE FROM archive.products WHERE path = 'blues/new'")
+    assert {shown() for _ in range(4)} == {(before - 1, True)}
+    # Another caller is told nothing of what was counted for this one.
+    mine = requests.get(f"{service.url}/overview", auth=("bob", PASSWORD), timeout=60).text
+    assert f"<dd>{before}</dd>" in mine

@@ -58,7 +58,7 @@ async def overview_page(request: Request) -> Response:
     """Show numbers, the latest nights, exposure by month, and what files have in common."""
     archive: Archive = request.app.state.archive
     context = await layout.context_of(request)
-    numbers = await holdings.numbers(request, context)
+    numbers, is_current = await holdings.latest_numbers(request, context)
     latest = await run_in_threadpool(runs.page, archive, context, "", None, _LATEST)
     months = [(count.value, count) for count in numbers.groups["month"] if isinstance(count.value, date)]
     drawn = (
@@ -69,6 +69,7 @@ async def overview_page(request: Request) -> Response:
         request,
         "overview.html",
         numbers=numbers,
+        is_current=is_current,
         latest=latest.runs,
         shares={title: _shares(name, numbers) for name, title in _GROUPS.items() if numbers.groups[name]},
         plots=[plot for plot in drawn if plot is not None],

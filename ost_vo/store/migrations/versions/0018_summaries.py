@@ -1,4 +1,7 @@
-"""What lists tell of runs is read from an index, and who asks is looked up once, not for every row."""
+"""What lists tell of runs is read from an index, and who asks is looked up once, not for every row.
+
+Of changes of what anybody sees, those are told apart after which somebody may see less.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +41,34 @@ CREATE INDEX products_run ON archive.products (run_id)
         t_min, t_max, exposure_type, t_exptime);
 """
 
+# After a change that shows nobody less, what was counted before may still be told.
+NARROWING = """
+ALTER TABLE archive.coverage_changes ADD is_narrowing bool NOT NULL DEFAULT true;
+COMMENT ON COLUMN archive.coverage_changes.is_narrowing IS 'Whether somebody may see less after the change';
+CREATE OR REPLACE FUNCTION archive.note_coverage_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO archive.coverage_changes (is_narrowing) VALUES (tg_argv[0] = 'narrowing');
+    RETURN NULL;
+END
+$$;
+DROP TRIGGER coverage_change ON archive.products;
+CREATE TRIGGER coverage_change AFTER INSERT
+    OR UPDATE OF missing_since, s_ra, s_dec, s_fov, s_region, region, t_min, t_max, em_min, em_max
+    ON archive.products FOR EACH STATEMENT EXECUTE FUNCTION archive.note_coverage_change('growth');
+CREATE TRIGGER narrowing AFTER DELETE OR TRUNCATE
+    OR UPDATE OF privileges, release_date, project_id, creator_id, is_valid
+    ON archive.products FOR EACH STATEMENT EXECUTE FUNCTION archive.note_coverage_change('narrowing');
+CREATE FUNCTION archive.narrowing_state() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+    RETURN coalesce((SELECT bit_xor(token) FROM archive.coverage_changes WHERE is_narrowing), 0)::text;
+COMMENT ON FUNCTION archive.narrowing_state() IS 'Another text whenever somebody may see less than before';
+REVOKE EXECUTE ON FUNCTION archive.narrowing_state() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION archive.narrowing_state() TO ost_web;
+"""
+
 
 def upgrade() -> None:
-    """Say the rule of the scope once for both, and widen the index."""
-    op.execute(RULE)
-    op.execute(INDEX)
+    """Say the rule of the scope once for both, widen the index, and tell changes apart."""
+    for statements in (RULE, INDEX, NARROWING):
+        op.execute(statements)
