@@ -101,12 +101,15 @@ class Archive:
             from ost_vo.store.upgrade import upgrade
 
             say("Bringing the database up to date")
+            # Before anything is changed: roles are set up first.
+            before = []
+            if cluster.has_archive(settings):
+                with _owner(settings) as connection:
+                    before = definitions.drift(connection)
             is_new = cluster.create_database(settings)
             if fill and is_new:
                 say("Loading the backup")
                 fill(cluster.superuser_dsn(settings, cluster.DATABASE))
-            with _owner(settings) as connection:
-                before = definitions.drift(connection)
             publisher.initialise(settings, self._account, database=is_new)
             upgrade(settings.dsn("ost_owner"))
             say("Importing the resource descriptors into DaCHS")
