@@ -20,7 +20,7 @@ REMEMBERED = 32
 T = TypeVar("T")
 
 
-# What was computed so long ago is not told any more [s].
+# What was computed so long ago is told no more; changes that show somebody less are known for longer [s].
 _TOLD_SECONDS = 86_400.0
 
 

@@ -171,10 +171,15 @@ def keep_footprint(database: Database, caller: str, state: str, spatial: str, mo
 
 
 def prune(database: Database, most: int = 1000) -> bool:
-    """Remove the changes of the hours before, where there are many; say whether that made another state."""
+    """Remove the changes of the hours before, where there are many; say whether that made another state.
+
+    Those after which somebody sees less stay for two days: without them, the state could become once more
+    what it was before them, and what was counted then would be told again (:mod:`ost_vo.services.sights`).
+    """
     with transactions.transaction(database, {}) as cursor:
         cursor.execute(
-            "DELETE FROM archive.coverage_changes WHERE moment < now() - interval '1 hour'"
+            "DELETE FROM archive.coverage_changes"
+            " WHERE moment < now() - CASE WHEN is_narrowing THEN interval '2 days' ELSE interval '1 hour' END"
             " AND (SELECT count(*) FROM archive.coverage_changes) > %s",
             (most,),
         )
