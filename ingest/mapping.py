@@ -82,7 +82,7 @@ def describe(source: Source) -> tuple[Metadata, list[Remark]]:
     """
     unit = main_unit(source.units)
     headers = [unit.header] if unit.index == 0 else [unit.header, source.units[0].header]
-    keywords = Keywords(headers, source.observatory.zone)
+    keywords = Keywords(headers, source.observatory.zone_of(source.path))
     columns: Columns = {**rules.numbers(keywords), **rules.texts(keywords), **rules.binnings(keywords)}
     columns["exposure_type"] = rules.exposure_type(keywords)
     exposed = times(keywords)

@@ -81,7 +81,7 @@ def read(file: DataFile) -> Describe:
 
 def _describe(file: DataFile) -> Description:
     photograph = _photograph(file)
-    begin, doubts = _begin(photograph, file.observatory.zone)
+    begin, doubts = _begin(photograph, file.observatory.zone_of(file.path))
     is_raw = formats.is_raw_photograph(file.path)
     cards: dict[str, translation.Value | None] = {
         "DATE-OBS": translation.iso(begin) if begin else None,

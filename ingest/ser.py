@@ -169,7 +169,7 @@ def _frame_times(chunks: Iterator[NDArray[np.int64]]) -> FrameTimes | None:
 def _describe(
     file: DataFile, header: SerHeader, frame_times: FrameTimes | None, remarks: list[Remark]
 ) -> Description:
-    begin, end, doubts = _span(header, frame_times, file.observatory.zone)
+    begin, end, doubts = _span(header, frame_times, file.observatory.zone_of(file.path))
     cards: dict[str, translation.Value | None] = {
         "DATE-OBS": translation.iso(begin) if begin else None,
         "DATE-END": translation.iso(end) if end else None,

@@ -362,8 +362,8 @@ class Settings(BaseSettings):
     )
     run_rules: Path | None = Field(
         None,
-        description="Table of the rules that give new files a project, level and release period by the name "
-        "of their run. Default: none.",
+        description="Table of the rules that give new files a project, level, release period and time zone "
+        "by the name of their run. Default: none.",
     )
 
     @field_validator("state", "data_root", "run_rules")

@@ -8,6 +8,7 @@ An operator writes them in a table in TOML:
     privileges = 2
     release_days = 365
     creator = "anna"
+    time_zone = "Africa/Windhoek"
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ost_vo.faults import UsageFault
 
@@ -36,6 +38,7 @@ class Rule:
         privileges: their level.
         release_days: time after the night when the world may see them [d]; None for never.
         creator: name of their creator; None for the account of ingest.
+        zone: of the clocks that their local times were read from; None for the observatory's.
     """
 
     number: int
@@ -44,6 +47,7 @@ class Rule:
     privileges: int
     release_days: float | None = None
     creator: str | None = None
+    zone: ZoneInfo | None = None
 
     def __str__(self) -> str:
         return f"rule {self.number}, {self.directory}"
@@ -78,7 +82,7 @@ def _rule(path: Path, number: int, entry: dict[str, Any]) -> Rule:
     def fail(problem: str) -> UsageFault:
         return UsageFault(f"Rule {number} of {path}: {problem}", _HINT)
 
-    known = ("directory", "project", "privileges", "release_days", "creator")
+    known = ("directory", "project", "privileges", "release_days", "creator", "time_zone")
     if strange := sorted(set(entry) - set(known)):
         raise fail(f"{', '.join(strange)} is nothing that a rule has.")
     for key in ("directory", "project", "creator"):
@@ -94,4 +98,8 @@ def _rule(path: Path, number: int, entry: dict[str, Any]) -> Rule:
     days = entry.get("release_days")
     if days is not None and (type(days) not in (int, float) or not 0 <= days <= _LONGEST_PERIOD):
         raise fail(f"release_days is no number from 0 to {_LONGEST_PERIOD}.")
-    return Rule(number, entry["directory"], entry["project"], level, days, entry.get("creator"))
+    try:
+        zone = ZoneInfo(entry["time_zone"]) if "time_zone" in entry else None
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
+        raise fail(f"there is no time_zone {entry['time_zone']!r}, give one as Europe/Berlin.") from error
+    return Rule(number, entry["directory"], entry["project"], level, days, entry.get("creator"), zone)

@@ -19,6 +19,7 @@ from ost_vo.settings import Settings
 from ost_vo.store.connections import Database
 from ost_vo.store.projects import CreationScope
 from tests.ingest.frames import TAN, rows, write_frame
+from tests.ingest.photographs import SOFTWARE, TAKEN, jpeg
 
 ROWS = """
 SELECT path, j.name, u.name, privileges, (release_date AT TIME ZONE 'UTC')::date::text
@@ -132,14 +133,43 @@ def test_a_rule_that_does_not_hold_keeps_files_out(
             "Rule 2 of .*: release_days",
         ),
         ('[[rule]]\ndirectory = "a"\nproject = "A"\nprivilege = 1', "Rule 1 of .*: privilege is nothing"),
+        (
+            '[[rule]]\ndirectory = "a"\nproject = "A"\nprivileges = 1\ntime_zone = "../Berlin"',
+            "Rule 1 of .*: there is no time_zone '../Berlin'",
+        ),
     ],
-    ids=["toml", "table", "directory", "slash", "level", "bool", "days", "unknown"],
+    ids=["toml", "table", "directory", "slash", "level", "bool", "days", "unknown", "zone"],
 )
 def test_rules_that_cannot_be_are_refused_at_the_start(
     settings: Settings, tmp_path: Path, text: str, problem: str
 ) -> None:
     with pytest.raises(UsageFault, match=problem):
         taken(ruled(settings, tmp_path, text), "20220101/a.fit")
+
+
+def test_clocks_of_a_run_may_have_been_elsewhere(settings: Settings, tmp_path: Path) -> None:
+    rules = """
+        [[rule]]
+        directory = "*_Namibia"
+        project = "OST"
+        privileges = 5
+        time_zone = "Africa/Windhoek"
+        [[rule]]
+        directory = "*"
+        project = "OST"
+        privileges = 5
+    """
+    for run in ("20220131", "20220131_Namibia"):
+        path = settings.data / run / "a.jpg"
+        path.parent.mkdir()
+        path.write_bytes(jpeg({TAKEN: "2022:01:31 23:00:00"}, {SOFTWARE: run}))
+        write_frame(path.with_suffix(".fit"), {"DATE-LOC": "2022-01-31T23:00:00", "OBSERVER": run})
+    ingest([settings.data], ruled(settings, tmp_path, rules))
+    query = "SELECT path, round((t_min - 59610) * 24) FROM archive.products ORDER BY path"
+    assert [(path, int(hours)) for path, hours in rows(settings, query)] == [
+        ("20220131/a.fit", 22), ("20220131/a.jpg", 22),
+        ("20220131_Namibia/a.fit", 21), ("20220131_Namibia/a.jpg", 21),
+    ]  # fmt: skip
 
 
 def test_a_table_of_rules_that_is_not_there_is_refused(settings: Settings, tmp_path: Path) -> None:
