@@ -11,20 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from astropy import units
-from astropy.coordinates import SkyCoord
-
 from ost_vo.access.context import Context
 from ost_vo.faults import NotFoundFault, UsageFault
 from ost_vo.services.archive import Archive
+from ost_vo.services.cones import Cone, cone
 from ost_vo.store import listings, runs
 from ost_vo.vo import adql
 
 # Rows of each kind that are shown.
 MAX_FOUND = 200
-DEFAULT_RADIUS = 0.5  # deg
-MAX_RADIUS = 90.0  # deg
-_CIRCLE = 360.0  # deg
 _MAX_TEXT = 200
 # To look for a text within the names of all files: a million take a second or two [s].
 _WITHIN_SECONDS = 3
@@ -65,30 +60,7 @@ CALIBRATION_VALUES = (
 )
 # A header has the exposure to a few digits; a dark frame changes by less than its noise within 2 K.
 _EXPOSURE_MARGIN, _KELVIN = 0.001, 2.0
-_RADIUS = re.compile(r"(?:^|[\s,;])r(?:adius)?\s*=\s*(\d+(?:\.\d*)?)\s*(deg|d|'|arcmin|\"|arcsec)?\s*$", re.I)
-_DEGREES_OF = {
-    "": 1.0,
-    "deg": 1.0,
-    "d": 1.0,
-    "'": 1 / 60,
-    "arcmin": 1 / 60,
-    '"': 1 / 3600,
-    "arcsec": 1 / 3600,
-}
-_SEXAGESIMAL = re.compile(r"[:hm]|^\s*[+-]?\d+(?:\.\d*)?(?:[\s,]+[+-]?\d+(?:\.\d*)?){5}\s*$", re.I)
-# Two numbers at least, with a blank or a sign between them; a night has signs alone, and no decimals.
-_PLACE = re.compile(r"[\d:.+hmsd°'\"-]+\s[\s\d:.+hmsd°'\"-]+|\d+\.\d*[+-]\d+(?:\.\d*)?", re.I)
-_SIGN = re.compile(r"(?<=[\d.])([+-])")
 _FILE = re.compile(r"\.\w+$")
-
-
-@dataclass(frozen=True, slots=True)
-class Cone:
-    """A place to look at: centre and radius [deg, ICRS]."""
-
-    ra: float
-    dec: float
-    radius: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,38 +83,6 @@ class Found:
     products: list[dict[str, Any]]
     is_cut: bool
     is_unfinished: bool = False
-
-
-def cone(text: str) -> Cone | None:
-    """Return the place that a text names in numbers, None where it does not.
-
-    '10.68 41.27' are degrees; with colons, letters or six numbers, right ascension is in hours. 'r=0.2' or
-    "r=10'" after it is the radius.
-
-    Raises:
-        UsageFault: it looks like a place and is none on the sky.
-    """
-    radius, rest = DEFAULT_RADIUS, text.strip()
-    if match := _RADIUS.search(rest):
-        radius = float(match[1]) * _DEGREES_OF[(match[2] or "").lower()]
-        rest = rest[: match.start()].strip()
-    parts = rest.replace(",", " ")
-    if not _PLACE.fullmatch(parts):
-        return None
-    is_sexagesimal = _SEXAGESIMAL.search(parts)
-    unit = (units.hourangle, units.deg) if is_sexagesimal else units.deg
-    try:
-        if not is_sexagesimal and float(re.split(r"[\s+-]", parts.strip("+- "))[0]) > _CIRCLE:
-            return None
-        place = SkyCoord(_SIGN.sub(r" \1", parts), unit=unit)
-    except ValueError:
-        # The number of a star, or the name of a run.
-        return None
-    if not 0 < radius <= MAX_RADIUS:
-        raise UsageFault(
-            f"A radius of {radius:g} deg is not searched.", f"Take one up to {MAX_RADIUS:g} deg."
-        )
-    return Cone(float(place.ra.deg), float(place.dec.deg), radius)
 
 
 def query_of_files(equal: Mapping[str, str]) -> str:

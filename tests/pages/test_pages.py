@@ -144,8 +144,15 @@ def test_what_is_not_there_is_a_page_that_says_so(service: Service, path: str) -
         ("2026-11", None),
         ("2026-11-22", None),
         ("10.6847+41.2690", True),
+        ("cone 10.6847 41.2690 0.2", True),
+        ("Circle(00:42:44.3, +41:16:09, 10')", True),
+        ("cone 10.6847 95 0.2", False),
+        ("Cone Nebula", None),
     ],
-    ids=["degrees", "colons", "letters", "radius", "month", "night", "sign"],
+    ids=[
+        *("degrees", "colons", "letters", "radius", "month", "night", "sign"),
+        *("cone", "circle", "no cone", "nebula"),
+    ],
 )
 def test_search_understands_places(service: Service, text: str, found: bool | None) -> None:
     answer = get(service, f"/search?{urlencode({'q': text})}")
