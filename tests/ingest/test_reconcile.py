@@ -160,7 +160,13 @@ def test_run_that_was_renamed_stays_the_run(settings: Settings, run: Path) -> No
     before = rows(settings, "SELECT product_id, obs_publisher_did FROM archive.products ORDER BY product_id")
     run.rename(settings.data / "20220102_M31")
     write_frame(settings.data / "20220102_M31" / "new.fit", TAN | {"EXPTIME": 12.0})
-    assert counts(reconcile(settings)) == {Kind.MOVED: 4, Kind.NEW: 1}
+    steps: list[tuple[str, int, int]] = []
+    findings = reconcile(settings, progress=lambda *step: steps.append(step))
+    assert counts(findings) == {Kind.MOVED: 4, Kind.NEW: 1}
+    # The last of each, in their order.
+    assert list({step: (done, total) for step, done, total in steps}.items()) == [
+        ("Archive", (4, 4)), ("New files", (5, 5)), ("Moves", (4, 4)), ("Files", (5, 5)),
+    ]  # fmt: skip
     assert rows(settings, RUNS) == [(1, "20220102_M31", "2022-01-02")]
     after = rows(settings, "SELECT product_id, obs_publisher_did FROM archive.products ORDER BY product_id")
     assert after[: len(before)] == before
