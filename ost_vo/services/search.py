@@ -18,10 +18,12 @@ from ost_vo.services.cones import Cone, cone
 from ost_vo.store import listings, runs
 from ost_vo.vo import adql
 
-# Rows of each kind that are shown.
+# Rows of each kind that are shown; of files among other things fewer, since a browser lays out a table as a
+# whole before it paints any of it.
 MAX_FOUND = 200
+MAX_FILES = 100
 _MAX_TEXT = 200
-# To look for a text within the names of all files: a million take a second or two [s].
+# To look for a text within the names of all files, a third of a second with a million [s].
 _WITHIN_SECONDS = 3
 
 _COLUMNS = (
@@ -96,6 +98,15 @@ def query_of_place(place: Cone) -> str:
     return f"SELECT * FROM ost.products WHERE {_inside(place)} ORDER BY t_min"  # noqa: S608 - it is ADQL
 
 
+def query_of(found: Found) -> str:
+    """Return the query in ADQL for all files that a search found; '' where it found them by their names."""
+    if found.cone:
+        return query_of_place(found.cone)
+    if len(found.targets) == 1:
+        return query_of_files({"target_name": found.targets[0]["target_name"]})
+    return ""
+
+
 def query_of_targets(text: str) -> str:
     """Return the query in ADQL for the targets with a text in their names, all for ''."""
     where = f" WHERE {_named_like(text)}" if text else ""
@@ -143,7 +154,7 @@ def search(archive: Archive, context: Context, text: str) -> Found:
     found_runs = _runs(archive, context, text)
     products: list[dict[str, Any]] | None = []
     if len(found_targets) == 1:
-        products = _of_target(archive, context, found_targets[0]["target_name"])
+        products = _of_target(archive, context, found_targets[0]["target_name"], MAX_FILES + 1)
     elif _FILE.search(text) or not (found_targets or found_runs):
         products = _of_name(archive, context, text)
     found = _found(None, found_targets, found_runs, products or [])
@@ -177,7 +188,7 @@ def target(archive: Archive, context: Context, name: str) -> tuple[dict[str, Any
     found = _rows(archive, context, _TARGET, "ost.targets", _is("target_name", name))
     if not found:
         raise NotFoundFault(f"There is no target {name}.", "Look at the list of targets.")
-    return found[0], _of_target(archive, context, name)
+    return found[0], _of_target(archive, context, name, MAX_FOUND + 1)
 
 
 def in_field(archive: Archive, context: Context, identifier: str) -> list[dict[str, Any]]:
@@ -232,21 +243,21 @@ def _range(column: str, text: str) -> tuple[float, float]:
     return number - margin, number + margin
 
 
-def _of_target(archive: Archive, context: Context, name: str) -> list[dict[str, Any]]:
+def _of_target(archive: Archive, context: Context, name: str, limit: int) -> list[dict[str, Any]]:
     with archive.database.connection() as connection:
         settings = archive.listing_settings(context)
-        return listings.of_target(connection, settings, _COLUMNS, name, MAX_FOUND + 1)
+        return listings.of_target(connection, settings, _COLUMNS, name, limit)
 
 
 def _of_name(archive: Archive, context: Context, text: str) -> list[dict[str, Any]] | None:
     """Return the products whose files' names begin with a text, or else have it; None when out of time."""
     settings = archive.listing_settings(context)
     with archive.database.connection() as connection:
-        found = listings.named(connection, settings, _COLUMNS, text, MAX_FOUND + 1)
+        found = listings.named(connection, settings, _COLUMNS, text, MAX_FILES + 1)
         if found:
             return found
         limited = {**settings, "statement_timeout": f"{_WITHIN_SECONDS}s"}
-        return listings.containing(connection, limited, _COLUMNS, text, MAX_FOUND + 1)
+        return listings.containing(connection, limited, _COLUMNS, text, MAX_FILES + 1)
 
 
 def _runs(archive: Archive, context: Context, text: str) -> list[str]:
@@ -271,8 +282,8 @@ def _named_like(text: str) -> str:
 def _found(
     place: Cone | None, targets: list[dict[str, Any]], runs: list[str], products: list[dict[str, Any]]
 ) -> Found:
-    is_cut = max(len(targets), len(runs), len(products)) > MAX_FOUND
-    return Found(place, targets[:MAX_FOUND], runs[:MAX_FOUND], products[:MAX_FOUND], is_cut)
+    is_cut = max(len(targets), len(runs)) > MAX_FOUND or len(products) > MAX_FILES
+    return Found(place, targets[:MAX_FOUND], runs[:MAX_FOUND], products[:MAX_FILES], is_cut)
 
 
 def _rows(

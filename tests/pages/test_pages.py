@@ -160,6 +160,12 @@ def test_search_understands_places(service: Service, text: str, found: bool | No
     assert ("ICRS" in answer.text) == (found is True)
 
 
+def test_all_files_of_a_target_that_was_found_are_a_query(service: Service) -> None:
+    page = unescape(get(service, "/search?q=M+45").text)
+    query = "SELECT * FROM ost.products WHERE target_name = 'M 45' ORDER BY t_min"
+    assert query in page
+
+
 def test_language_is_the_browsers_or_the_chosen(service: Service) -> None:
     assert "Letzte Nächte" in get(service, "/", **{"Accept-Language": "de-DE,en;q=0.5"}).text
     with requests.Session() as browser:

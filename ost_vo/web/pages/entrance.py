@@ -51,7 +51,7 @@ async def search(request: Request) -> Response:
         text=text,
         found=found,
         fault=None,
-        adql=searching.query_of_place(found.cone) if found.cone else "",
+        adql=searching.query_of(found),
     )
 
 
