@@ -233,6 +233,8 @@ async function show() {
   if (page.survey) parts.push(addSurvey(aladin));
   const failed = (await Promise.allSettled(parts)).filter((part) => part.reason);
   status.textContent = failed.map((part) => part.reason.message).join("; ");
+  // What is added is drawn with the next picture.
+  await new Promise((then) => requestAnimationFrame(() => requestAnimationFrame(then)));
 }
 
 try {
