@@ -61,7 +61,7 @@ def compare(root: Path, ignored: Ignored, products: Iterable[list[Recorded]]) ->
             recorded = {one.path: one for one in page}
             part = Differences(len(page))
         if isinstance(entry, OSError):
-            part.unlike.append((path, f"The directory cannot be listed: {entry.strerror}."))
+            part.unlike.append((path, f"{discovery.UNLISTABLE}: {entry.strerror}."))
         else:
             _look_at(path, entry, recorded, part)
         if len(part.unlike) >= _MOST:

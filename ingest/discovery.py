@@ -58,6 +58,9 @@ class Ignored:
 
 
 NOTHING = Ignored(())
+UNLISTABLE = "The directory cannot be listed"
+# PostgreSQL has no index of values above 2,704 bytes, and paths are looked up by one.
+MAX_PATH_BYTES = 2000
 
 
 def find(paths: Sequence[Path], ignored: Ignored = NOTHING) -> Iterator[Found]:
@@ -74,29 +77,42 @@ def find(paths: Sequence[Path], ignored: Ignored = NOTHING) -> Iterator[Found]:
 
 
 def walk(
-    directory: str | os.PathLike[str], ignored: Ignored, beginning: str = ""
+    directory: str | os.PathLike[str], ignored: Ignored
 ) -> Iterator[tuple[str, os.DirEntry[str] | OSError]]:
     """Yield what is below a directory and no directory itself, in the order of the paths' bytes.
 
     Args:
         directory: where to look.
         ignored: the names to pass over.
-        beginning: what the paths begin with.
 
     Yields:
         The path below the directory, and what is there; of a directory that cannot be listed, why.
     """
-    try:
-        with os.scandir(directory) as listing:
-            entries = sorted((entry for entry in listing if not ignored.name(entry.name)), key=_place)
-    except OSError as error:
-        yield beginning.removesuffix("/"), error
-        return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from walk(entry.path, ignored, f"{beginning}{entry.name}/")
-        else:
+    # By hand: directories may be nested more deeply than Python's calls.
+    levels: list[tuple[str, Iterator[os.DirEntry[str]]]] = []
+    down: tuple[str, str | os.PathLike[str]] | None = ("", directory)
+    while down or levels:
+        if down:
+            beginning, place = down
+            down = None
+            try:
+                levels.append((beginning, iter(_listed(place, ignored))))
+            except OSError as error:
+                yield beginning.removesuffix("/"), error
+            continue
+        beginning, entries = levels[-1]
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                down = (f"{beginning}{entry.name}/", entry.path)
+                break
             yield beginning + entry.name, entry
+        else:
+            levels.pop()
+
+
+def _listed(directory: str | os.PathLike[str], ignored: Ignored) -> list[os.DirEntry[str]]:
+    with os.scandir(directory) as listing:
+        return sorted((entry for entry in listing if not ignored.name(entry.name)), key=_place)
 
 
 def _place(entry: os.DirEntry[str]) -> str:
@@ -154,6 +170,18 @@ def has_utf8_name(path: Path) -> bool:
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
+def is_short(path: str) -> bool:
+    """Whether the archive can hold a path, as it names it."""
+    return len(path.encode("utf-8", "surrogateescape")) <= MAX_PATH_BYTES
+
+
+def nearest_short(path: str) -> str:
+    """Return a path, or the directory above it whose path the archive can hold."""
+    while not is_short(path):
+        path = path.rpartition("/")[0]
+    return path
+
+
 def _without_nested(paths: Sequence[Path]) -> list[Path]:
     unique = dict.fromkeys(paths)
     return [path for path in unique if unique.keys().isdisjoint(path.parents)]
@@ -162,6 +190,6 @@ def _without_nested(paths: Sequence[Path]) -> list[Path]:
 def _below(directory: Path, ignored: Ignored) -> Iterator[Found]:
     for name, entry in walk(directory, ignored):
         if isinstance(entry, OSError):
-            yield Found(directory / name, problem=f"The directory cannot be listed: {entry.strerror}.")
+            yield Found(directory / name, problem=f"{UNLISTABLE}: {entry.strerror}.")
         else:
             yield look_at(directory / name)

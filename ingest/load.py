@@ -243,6 +243,9 @@ class Loader:
             return self._is_link_inside(found.link_to)
         if not discovery.has_utf8_name(found.path):
             raise Unreadable("The name is not UTF-8: rename the file.")
+        if not discovery.is_short(path):
+            most = discovery.MAX_PATH_BYTES
+            raise Unreadable(f"Below it is a file whose path has more than {most} bytes: shorten some names.")
         if "/" not in path:
             raise Unreadable("Not in a run: move it into a directory below the data root.")
         return False
@@ -265,10 +268,12 @@ class Loader:
             self._try(lambda: self._products.touch([(reading.state, reading.sha256) for reading in seen]))
         refused = [file for file in batch if file.outcome is Outcome.QUARANTINED]
         if refused:
-            states = [FileState.of(f.path, f.found.size, f.found.modified_ns) for f in refused]
-            reasons = [_printable(file.reason) for file in refused]
-            entries = list(zip(states, reasons, strict=True))
-            self._try(lambda: quarantine.add(self._connection, entries))
+            entries = {}
+            for file in refused:
+                path = discovery.nearest_short(file.path)
+                state = FileState.of(path, file.found.size, file.found.modified_ns)
+                entries[path] = state, _printable(file.reason)
+            self._try(lambda: quarantine.add(self._connection, list(entries.values())))
 
     def _write_unknown(self, files: Sequence[_File]) -> None:
         """Write down files whose bytes are new at their paths: moved ones first, one by one."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from ingest import formats
+from ingest import discovery, formats
 from ingest.headers import Remark
 from ost_vo.store import moves
 from ost_vo.store.moves import Located, Move
@@ -147,7 +147,7 @@ def renamed(root: Path, located: Iterable[Located], renames: Sequence[Rename]) -
     """Return the moves of those products whose files renames, one after another, took to another path.
 
     A file is the same where size and time are, which a rename leaves as they were. One whose name got other
-    suffixes is left to be read.
+    suffixes, or too long, is left to be read.
     """
     origins = {product.file.path: product for product in located}
     places = _Places(origins)
@@ -157,7 +157,7 @@ def renamed(root: Path, located: Iterable[Located], renames: Sequence[Rename]) -
     for path, origin in places.origins.items():
         product, state = origins[origin], state_at(root, path)
         same = state is not None and replace(state, path=origin) == product.file
-        if path != origin and same and has_same_suffixes(path, origin):
+        if path != origin and same and has_same_suffixes(path, origin) and discovery.is_short(path):
             found.append(move_to(product, path))
     return found
 

@@ -294,8 +294,8 @@ class Reconciler:
 
     def _orphans(self, *, is_rehearsal: bool) -> None:
         """Take out of quarantine, or note, paths where nothing is that cannot be read."""
-        for paths in quarantine.paths(self._connection):
-            orphans = [path for path in paths if _is_over(self._root, path)]
+        for entries in quarantine.paths(self._connection):
+            orphans = [path for path, reason in entries if _is_over(self._root, path, reason)]
             self._note_all(Kind.ORPHANS, orphans)
             if orphans and not is_rehearsal:
                 quarantine.remove(self._connection, orphans)
@@ -345,7 +345,10 @@ class Reconciler:
 
     def _is_readable(self, found: Found) -> bool:
         is_data = found.problem is None and found.link_to is None and formats.is_data(found.path.name)
-        return is_data and discovery.has_utf8_name(found.path) and not self._is_put_off(found)
+        is_named = discovery.has_utf8_name(found.path) and discovery.is_short(
+            discovery.relative(found.path, self._root)
+        )
+        return is_data and is_named and not self._is_put_off(found)
 
     def _load(self, unlike: Unlike, say: Progress) -> Report:
         done = 0
@@ -377,14 +380,17 @@ def _move_to(path: str, former: Located) -> moves.Move | None:
     return moving.move_to(former, path) if is_same else None
 
 
-def _is_over(root: Path, path: str) -> bool:
-    """Whether nothing that cannot be read is at a path in quarantine.
+def _is_over(root: Path, path: str, reason: str) -> bool:
+    """Whether nothing is at a path in quarantine, or a directory that can be listed again.
 
     Bytes that are no UTF-8 are written as in '\\xff' there.
     """
     raw = re.sub(rb"\\x([0-9a-f]{2})", lambda match: bytes.fromhex(match[1].decode()), path.encode())
     spellings = {path, os.fsdecode(raw)}
-    return all(moving.is_absent(root, one) or _has_entries(root / one) is not None for one in spellings)
+    if all(moving.is_absent(root, one) for one in spellings):
+        return True
+    was_closed = reason.startswith(discovery.UNLISTABLE)
+    return was_closed and any(_has_entries(root / one) is not None for one in spellings)
 
 
 def _is_as_ingested(root: Path, event: OpenEvent) -> bool:

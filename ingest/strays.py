@@ -43,16 +43,17 @@ def strays(root: Path, ignored: Ignored) -> Iterator[Stray]:
 
 def _has_data(directory: Path, ignored: Ignored) -> bool:
     """Whether a data file is in a directory or below it; mostly the first name tells, so none is sorted."""
-    below = []
-    try:
-        with os.scandir(directory) as listing:
-            for entry in listing:
-                if ignored.name(entry.name):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    below.append(Path(entry.path))
-                elif formats.is_data(entry.name):
-                    return True
-    except OSError:
-        return False  # the comparison says so; nothing is known of what is in it
-    return any(_has_data(one, ignored) for one in below)
+    below: list[str | os.PathLike[str]] = [directory]
+    while below:
+        try:
+            with os.scandir(below.pop()) as listing:
+                for entry in listing:
+                    if ignored.name(entry.name):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        below.append(entry.path)
+                    elif formats.is_data(entry.name):
+                        return True
+        except OSError:
+            continue  # the comparison says so; nothing is known of what is in it
+    return False

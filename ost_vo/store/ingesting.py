@@ -61,7 +61,13 @@ def transaction(connection: Connection) -> Iterator[Cursor]:
     try:
         with connection, connection.cursor() as cursor:
             yield cursor
-    except (psycopg2.DataError, psycopg2.IntegrityError, psycopg2.InternalError) as error:
+    except (
+        psycopg2.DataError,
+        psycopg2.IntegrityError,
+        psycopg2.InternalError,
+        # A value too long for an index; psycopg2 counts it among those of the server's state.
+        psycopg2.errors.ProgramLimitExceeded,
+    ) as error:
         raise Rejected(f"The archive does not take it: {_line(error)}") from error
     except psycopg2.extensions.TransactionRollbackError as error:
         raise Collided(f"Another transaction got in the way: {_line(error)}", "Run ingest again.") from error

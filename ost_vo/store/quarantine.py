@@ -44,12 +44,12 @@ class Entry:
     since: datetime
 
 
-def paths(connection: Connection) -> Iterator[list[str]]:
-    """Yield the paths in quarantine, in their order, a few thousand at a time."""
+def paths(connection: Connection) -> Iterator[list[tuple[str, str]]]:
+    """Yield the paths in quarantine and the reasons, by path, a few thousand at a time."""
     last = ""
     while batch := _paths_after(connection, last):
         yield batch
-        last = batch[-1]
+        last = batch[-1][0]
 
 
 def among(connection: Connection, paths: Sequence[str]) -> set[str]:
@@ -90,9 +90,10 @@ def remove(connection: Connection, paths: Sequence[str]) -> None:
         cursor.execute(_REMOVE, {"paths": list(paths), "folders": folders})
 
 
-def _paths_after(connection: Connection, last: str) -> list[str]:
+def _paths_after(connection: Connection, last: str) -> list[tuple[str, str]]:
     with transaction(connection) as cursor:
         cursor.execute(
-            "SELECT path FROM archive.quarantine WHERE path > %s ORDER BY path LIMIT %s", (last, _BATCH)
+            "SELECT path, reason FROM archive.quarantine WHERE path > %s ORDER BY path LIMIT %s",
+            (last, _BATCH),
         )
-        return [path for (path,) in cursor.fetchall()]
+        return cursor.fetchall()

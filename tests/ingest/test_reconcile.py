@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from contextlib import closing
@@ -149,6 +150,25 @@ def test_directory_that_cannot_be_listed_loses_nothing(
     monkeypatch.undo()
     assert counts(reconcile(settings)) == {Kind.ORPHANS: 1}
     assert counts(reconcile(settings)) == {}
+
+
+def test_path_that_is_too_long_holds_up_no_other(settings: Settings) -> None:
+    names = [hashlib.sha512(bytes([n])).hexdigest() for n in range(24)]
+    (settings.data / "20220101" / "/".join(names)).mkdir(parents=True)
+    for name in ("a.fit", "b.fit"):
+        write_frame(settings.data / "20220101" / "/".join(names) / name, TAN)
+    write_frame(settings.data / "20220102" / "a.fit", TAN | {"EXPTIME": 1.0})
+    assert counts(reconcile(settings)) == {Kind.NEW: 1}
+    ((path, reason),) = rows(settings, "SELECT path, reason FROM archive.quarantine")
+    assert path == "/".join(["20220101", *names[:15]])
+    assert "more than 2000 bytes" in reason
+    assert counts(reconcile(settings)) == {}
+    moved = settings.data / "20220101" / "/".join(names) / "moved.fit"
+    (settings.data / "20220102" / "a.fit").rename(moved)
+    assert counts(reconcile(settings)) == {Kind.MISSING: 1}
+    moved.rename(settings.data / "20220102" / "b.fit")
+    shutil.rmtree(settings.data / "20220101")
+    assert counts(reconcile(settings)) == {Kind.MOVED: 1, Kind.ORPHANS: 1}
 
 
 def test_run_that_was_renamed_stays_the_run(settings: Settings, run: Path) -> None:
