@@ -200,7 +200,7 @@ def _parts(
     running = sum(count for (_, phase), count in found.jobs.items() if phase == "EXECUTING") if found else 0
     waiting = sum(count for (_, phase), count in found.jobs.items() if phase == "QUEUED") if found else 0
     told = {
-        "database": f"{found.products} products, {found.bytes} bytes" if found else "",
+        "database": f"{found.products} products, {found.bytes / 1e6:.0f} MB" if found else "",
         "workers": f"{running} jobs run, {waiting} wait",
         "watcher": "watches" if settings.watch else "is not wanted",
         "Redis": "answers" if settings.broker else "is not wanted",

@@ -22,7 +22,7 @@ class Measures:
         analysis_seconds: how long the first of those that are due has waited [s].
         watchers: processes that watch the data root.
         alarms: what the watcher has found wrong with the disk, and is not mended.
-        products: about how many there are, as the planner has it.
+        products: about how many there are, as the planner has it; counted where it has not looked yet.
         quarantine: number of files that could not be ingested.
         ingest_lag_seconds: median time from the last change of a file to its ingest, of the newest products
             [s]; None where there are none.
@@ -67,7 +67,9 @@ def measures(connection: Connection) -> Measures:
                 (SELECT count(*) FROM pg_stat_activity
                     WHERE usename = 'ost_ingest' AND application_name = 'ost-vo watch'),
                 (SELECT count(*) FROM archive.alarms),
-                greatest((SELECT reltuples FROM pg_class WHERE oid = 'archive.products'::regclass), 0),
+                (SELECT CASE WHEN reltuples >= 0 THEN reltuples
+                    ELSE (SELECT count(*) FROM archive.products) END
+                    FROM pg_class WHERE oid = 'archive.products'::regclass),
                 (SELECT count(*) FROM archive.quarantine),
                 pg_database_size(current_database())
             """
