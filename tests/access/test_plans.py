@@ -71,5 +71,5 @@ def test_counts_read_no_wide_rows(catalogue: Catalogue, cursor: Cursor, table: s
         cursor.execute("SELECT set_config(%s, %s, true)", setting)
     cursor.execute("EXPLAIN " + translated)
     plan = "\n".join(line for (line,) in cursor.fetchall())
-    assert "Index Only Scan using products_scope" in plan
+    assert "Index Only Scan using products_" in plan
     assert "Join" not in plan

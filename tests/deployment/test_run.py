@@ -28,6 +28,7 @@ class Run:
         environment |= {"OST_VO_STATE": str(state), "OST_VO_PORT": str(port), "OST_VO_DATA_ROOT": str(data)}
         self.log = state.parent / f"{state.name}.log"
         with self.log.open("ab") as log:
+            self._before = log.tell()
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "ost_vo.cli", "run"],
                 env=environment,
@@ -37,9 +38,17 @@ class Run:
             )
 
     def await_welcome(self) -> None:
-        """Return when the archive answers a query."""
-        until(lambda: self.process.poll() is not None or self.answers(), self.log)
+        """Return when the archive says that it serves, and answers a query."""
+        # Services of a killed one may still answer at the same port until the new one ends them.
+        until(
+            lambda: self.process.poll() is not None or ("Serving on" in self.said() and self.answers()),
+            self.log,
+        )
         assert self.process.poll() is None, self.log.read_text()
+
+    def said(self) -> str:
+        """Return what this process has written; others before it have written to the same file."""
+        return self.log.read_bytes()[self._before :].decode()
 
     def answers(self) -> bool:
         try:
