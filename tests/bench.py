@@ -10,7 +10,9 @@ import argparse
 import http.client
 import io
 import json
+import logging
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from urllib.parse import urlencode, urlsplit
 import numpy as np
 import psycopg2
 import requests
+import structlog
 from astropy.io.votable import from_table
 from astropy.table import Table
 from rich.console import Console
@@ -76,7 +79,8 @@ POLL_SECONDS = 0.01
 JOB_SECONDS = 60
 UNFINISHED = ("PENDING", "QUEUED", "EXECUTING")
 THROUGHPUT_SEARCHES = 400
-SHOW = Console()
+# A file has no width; the tables need some.
+SHOW = Console(width=None if sys.stdout.isatty() else 120)
 
 
 @dataclass(frozen=True)
@@ -337,6 +341,8 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=bench_services.FRAMES, help="ingested beside DaCHS")
     parser.add_argument("--seconds", type=int, default=bench_services.MIXTURE_SECONDS, help="of the mixture")
     options = parser.parse_args()
+    # Jobs that run here warn of every one of the bench's hollow files.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with tempfile.TemporaryDirectory(prefix="ost_vo-bench-") as directory:
         Path(directory).chmod(0o755)
         archive = Archive(Settings(state=Path(directory) / "state", port=free_port(), watch=False))
