@@ -87,18 +87,11 @@ def _look_at(path: str, entry: os.DirEntry[str], recorded: dict[str, Recorded], 
         if not is_file or _is_wanted(entry.name):
             part.unlike.append((path, None))
         return
-    _, size, modified_us, is_missing, is_quarantined = product
-    if is_missing:
+    recorded_as = product.size, product.modified_us
+    is_same = is_file and recorded_as == (status.st_size, status.st_mtime_ns // 1000)
+    if product.is_missing:
         part.back.append(path)
-    elif (
-        is_file
-        and not is_quarantined
-        and (size, modified_us)
-        == (
-            status.st_size,
-            status.st_mtime_ns // 1000,
-        )
-    ):
+    elif is_same and not product.is_quarantined:
         return
     part.unlike.append((path, None))
 

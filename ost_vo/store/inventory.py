@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from psycopg2.extensions import connection as Connection
 
@@ -41,25 +41,24 @@ def products(connection: Connection) -> Iterator[list[Recorded]]:
 
     Whoever changes paths meanwhile may have one come twice, or not at all.
     """
-    last = ""
-    while True:
-        with transaction(connection) as cursor:
-            cursor.execute(_PRODUCTS, (last, _BATCH))
-            batch = list(map(Recorded._make, cursor.fetchall()))
-        if not batch:
-            return
-        yield batch
-        last = batch[-1].path
+    for rows in _pages(connection, _PRODUCTS):
+        yield list(map(Recorded._make, rows))
 
 
 def deletions(connection: Connection) -> Iterator[list[str]]:
     """Yield the paths of deleted products, in their order, a few thousand at a time."""
+    for rows in _pages(connection, _DELETIONS):
+        yield [path for (path,) in rows]
+
+
+def _pages(connection: Connection, statement: str) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the rows of a statement, whose first column is the path that the next page begins behind."""
     last = ""
     while True:
         with transaction(connection) as cursor:
-            cursor.execute(_DELETIONS, (last, _BATCH))
-            batch = [path for (path,) in cursor.fetchall()]
-        if not batch:
+            cursor.execute(statement, (last, _BATCH))
+            rows = cursor.fetchall()
+        if not rows:
             return
-        yield batch
-        last = batch[-1]
+        yield rows
+        last = rows[-1][0]
